@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from analysis.curves import text_files
-from analysis.curves.logged import LOSS, PSNR, RATE, Line, Point, real
+from analysis.curves.logged import DIGITS, LOSS, PSNR, RATE, Line, Point, real, short
 from mtd.utils.csv_cells import unquoted
 from mtd.utils.errors import BadInput
 
 LOG, VALIDATION = "log.csv", "validation.csv"
-DIGITS = 18
-"""Most digits of a step, which is stored in 64 bits."""
 
 
 def read(file: Path) -> Iterator[Line]:
@@ -39,27 +37,48 @@ def rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, st
     """Rows with their steps; a last row without a line end, of a run that was killed, is left out.
 
     Columns may be separated by semicolons or tabs, as where commas are decimal.
+
+    Args:
+        file: a table.
+        columns: that are wanted, `step` among them.
+
+    Raises:
+        BadInput: a column is missing or there twice, a row is damaged, or a step is no whole
+            number.
     """
-    text = "".join(text_files.lines(file))
-    head = text.partition("\n")[0]
+    lines = text_files.lines(file)
+    head = next(lines, "")
     separator = next((mark for mark in ";\t" if mark in head), ",")
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(chain([head], lines), delimiter=separator)
     try:
-        names, found = reader.fieldnames or (), list(reader)
+        names = next(reader, [])
+        places = _places(file, names, columns)
+        for line, row in enumerate(filter(None, reader), 2):
+            if len(row) > len(names):
+                raise BadInput(
+                    f"{file}, line {line}: more values than columns; where commas are decimal, "
+                    "separate columns by semicolons"
+                )
+            found = {name: row[at] if at < len(row) else "" for name, at in places.items()}
+            step = found["step"].strip()
+            if not step.isdecimal() or len(step) > DIGITS:
+                raise BadInput(f"{file}, line {line}: step {short(step)}; expected a whole number")
+            if separator != "," and "noise" in found:
+                found["noise"] = re.sub(r"(?<=\d),(?=\d)", ".", found["noise"])
+            yield int(step), found
     except csv.Error as error:
         raise BadInput(f"{file}: damaged ({error}); expected {', '.join(columns)}") from None
-    absent = [name for name in columns if name not in names]
-    if absent:
-        raise BadInput(f"{file}: no column {absent[0]}; expected {', '.join(columns)}")
-    for line, row in enumerate(found, 2):
-        if None in row:
-            raise BadInput(
-                f"{file}, line {line}: more values than columns; where commas are decimal, "
-                "separate columns by semicolons"
-            )
-        step = (row["step"] or "").strip()
-        if not step.isdecimal() or len(step) > DIGITS:
-            raise BadInput(f"{file}, line {line}: step {step!r}; expected a whole number")
-        if separator != "," and "noise" in row:
-            row["noise"] = re.sub(r"(?<=\d),(?=\d)", ".", row["noise"] or "")
-        yield int(step), row
+
+
+def _places(file: Path, names: Sequence[str], columns: Sequence[str]) -> dict[str, int]:
+    """Where in a row the columns are.
+
+    Raises:
+        BadInput: one is missing, or there twice.
+    """
+    for name in columns:
+        if name not in names:
+            raise BadInput(f"{file}: no column {name}; expected {', '.join(columns)}")
+        if names.count(name) > 1:
+            raise BadInput(f"{file}: column {name} is there twice; expected {', '.join(columns)}")
+    return {name: names.index(name) for name in columns}

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from analysis.curves.event_records import Records, scalar
+from analysis.curves.log_budget import LogBudget
 from analysis.curves.logged import LOSS, PSNR, RATE, Line, Point
-from analysis.curves.progress import differing_steps, two_processes
+from analysis.curves.progress import Values, differing, two_processes, values
+from analysis.text.markdown import code
+from analysis.text.terminal import plural
+from mtd.utils import limits
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import verb
 
 EVENTS = "events.out.tfevents"
 
 
-def read(files: Sequence[Path]) -> Iterator[Line]:
+def read(files: Sequence[Path], budget: LogBudget, notes: list[str]) -> Iterator[Line]:
     """What the event files of one run hold, in the order in which they were begun.
 
     A file that was begun after the others ended is of a resumed run. A start that names a step, as
     after `SummaryWriter(purge_step=STEP)`, is one of `Line`.
 
+    Args:
+        files: of one run.
+        budget: of the run.
+        notes: what of a file is not read is added.
+
     Raises:
-        BadInput: TensorBoard is not installed, or two processes wrote other values at once.
+        BadInput: TensorBoard is not installed, a file cannot be read or holds too much, or two
+            processes wrote other values at once.
     """
     rates: dict[str, None] = {}
-    contents = [content for file in files if (content := Content.of(file, rates))]
+    contents = [content for file in files if (content := Content.of(file, rates, budget, notes))]
     contents.sort(key=lambda content: content.begin)
     for earlier, later in combinations(contents, 2):
-        if later.begin < earlier.end and (steps := differing_steps(earlier.lines, later.lines)):
+        if later.begin < earlier.end and (steps := differing(earlier.values, later.values)):
             raise BadInput(f"{files[0].parent}: {two_processes(steps)}")
-    for number, content in enumerate(contents):
-        if number and content.begin >= max(before.end for before in contents[:number]):
+    end = math.inf
+    for content in contents:
+        if content.begin >= end:
             yield Line()
+        end = content.end if math.isinf(end) else max(end, content.end)
         yield from content.lines
 
 
@@ -52,22 +67,40 @@ class Content:
     begin: float
     end: float
 
+    @cached_property
+    def values(self) -> Values:
+        """All finite values of each curve at each step."""
+        return values(self.lines)
+
     @classmethod
-    def of(cls, file: Path, rates: dict[str, None]) -> Content | None:
+    def of(
+        cls, file: Path, rates: dict[str, None], budget: LogBudget, notes: list[str]
+    ) -> Content | None:
         """What a file holds; None if that is no value.
 
         Args:
             file: of events.
             rates: tags of learning rates, of which the first counts; those of the file are added.
+            budget: of the run.
+            notes: what is not read is added.
 
         Raises:
-            BadInput: TensorBoard is not installed.
+            BadInput: TensorBoard is not installed, or the file cannot be read or holds too much.
         """
         lines, times = [], []
-        for event in in_file(file):
-            of_event = list(_of_event(event, rates))
+        records = Records(file)
+        for event in records.events():
+            of_event = list(budget.counted(_of_event(event, rates)))
             lines += of_event
             times += [event.wall_time for line in of_event if line.points]
+        if records.damaged:
+            notes.append(f"{code(file.name)} is damaged; what it holds before that is read.")
+        if records.large:
+            notes.append(
+                f"Of {code(file.name)}, {plural(records.large, 'record')} above "
+                f"{limits.EVENT.value:g} MB {verb(records.large, 'is', 'are')} not read: as a rule "
+                f"they hold pictures or graphs ({code(limits.EVENT.variable)} raises the limit)."
+            )
         return cls(lines, min(times), max(times)) if times else None
 
 
@@ -85,27 +118,6 @@ def _of_event(event: Any, rates: dict[str, None]) -> Iterator[Line]:
         if quantity and (number := scalar(value)) is not None:
             point = Point("tensorboard", quantity, name, event.step, number)
             yield Line((point,), value.tag)
-
-
-def in_file(file: Path) -> list[Any]:
-    """The events of a file, as far as it is sound.
-
-    Raises:
-        BadInput: TensorBoard is not installed.
-    """
-    try:
-        loader: Any = import_module("tensorboard.backend.event_processing.event_file_loader")
-    except ImportError:
-        raise BadInput(f"{file}: to read TensorBoard events, pip install tensorboard") from None
-    return list(loader.EventFileLoader(str(file)).Load())
-
-
-def scalar(value: Any) -> float | None:
-    """The real number in a value of a summary; None for anything else."""
-    if not value.HasField("tensor"):
-        return None
-    array = import_module("tensorboard.util.tensor_util").make_ndarray(value.tensor)
-    return float(array) if array.ndim == 0 and array.dtype.kind in "fiu" else None
 
 
 def of_tag(tag: str) -> tuple[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,9 +12,11 @@ from typing import Any
 from analysis.curves import csv_logs, event_files, text_files, text_logs
 from analysis.curves.csv_logs import LOG, VALIDATION
 from analysis.curves.event_files import EVENTS
+from analysis.curves.log_budget import LogBudget
 from analysis.curves.logged import PSNR as PSNR
 from analysis.curves.logged import Line
 from mtd.loading.snapshots import SUFFIXES
+from mtd.utils import digests, input_files, limits
 from mtd.utils.errors import BadInput
 
 RECIPE, EVENTS_FOLDER = "recipe.json", "events"
@@ -35,12 +35,14 @@ class Log:
         recipe: of `mtd.train`, as `recipe.json` says; empty where there is none.
         files: SHA-256 of what was read, by name.
         cut: files whose last line has no end, and is left out.
+        notes: what else is not read, as Markdown sentences.
     """
 
     lines: list[Line]
     recipe: Mapping[str, Any]
     files: dict[str, str]
     cut: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def trained(self) -> str:
@@ -74,13 +76,15 @@ def read(place: str | Path) -> Log:
         if path.is_file() and text_files.is_cut(path) and not any(text_files.lines(path)):
             hint = "; its only line has no end, so that its last value may be cut"
         raise BadInput(f"{place}: {wrong}; {EXPECTED}{hint}")
-    lines = list(_lines(files, kind))
+    limits.LOG_FILES.check(len(files), str(place))
+    notes: list[str] = []
+    lines = list(_lines(files, kind, LogBudget(str(place)), notes))
     cut = tuple(file.name for file in files if kind != "events" and text_files.is_cut(file))
     if not any(line.points for line in lines):
         hint = " but in a last line that has no end" if cut else ""
         raise BadInput(f"{place}: no loss, learning rate or PSNR in it{hint}")
-    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    return Log(lines, recipe(path), digests, cut)
+    known = {file.name: digests.sha256(file) for file in files}
+    return Log(lines, recipe(path), known, cut, tuple(notes))
 
 
 def _in_folder(path: Path) -> tuple[list[Path], str]:
@@ -97,20 +101,20 @@ def _kind(path: Path) -> str:
     return "events" if path.name.startswith(EVENTS) else text_logs.kind(path)
 
 
-def _lines(files: list[Path], kind: str) -> Iterable[Line]:
+def _lines(files: list[Path], kind: str, budget: LogBudget, notes: list[str]) -> Iterable[Line]:
     if kind == "events":
-        return event_files.read(files)
+        return event_files.read(files, budget, notes)
     if kind == "mtd":
-        return chain.from_iterable(csv_logs.read(file) for file in files)
-    return text_logs.read_run(files, kind)
+        return budget.counted(chain.from_iterable(csv_logs.read(file) for file in files))
+    return text_logs.read_run(files, kind, budget)
 
 
 def recipe(path: Path) -> Mapping[str, Any]:
     """The recipe of `mtd.train`: in the folder, or that around its events; empty of none."""
     folder = path if path.is_dir() else path.resolve().parent
     for place in (folder, folder.resolve().parent):
-        with suppress(OSError, ValueError):
-            found = json.loads((place / RECIPE).read_text(encoding="utf-8"))
+        with suppress(BadInput):
+            found = input_files.json(place / RECIPE)
             if isinstance(found, Mapping):
                 return found
         if folder.resolve().name != EVENTS_FOLDER:

@@ -10,11 +10,17 @@ from typing import NamedTuple
 LOSS, RATE, PSNR = "loss", "learning_rate", "psnr"
 """Quantities."""
 
+SHOWN = 20
+"""Characters of a wrong step that are shown."""
+
 NUMBER = (
     r"([-+]?(?:\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:\.\d{3})+,\d+|\d+(?:[.,]\d+|\.)?|[.,]\d+)"
     r"(?:e[-+]?\d+)?|[-+]?(?:nan|inf)\b)"
 )
 """A real number, with a decimal point or comma, and with or without separators of thousands."""
+
+DIGITS = 15
+"""Most digits of a step, so that it is exact in float64."""
 
 COUNT = "(\\d{1,3}(?:[.,_'\u2019\u00a0\u202f]\\d{3})+|\\d+)"
 """A whole number, with or without separators of thousands."""
@@ -41,10 +47,25 @@ def real(text: str | None) -> float:
 def whole(text: str) -> int:
     """The value of a `COUNT`.
 
+    Raises:
+        OverflowError: it has more than `DIGITS` digits.
+
     >>> whole("12,000"), whole("12.000"), whole("200")
     (12000, 12000, 200)
     """
-    return int(re.sub(r"\D", "", text))
+    digits = re.sub(r"\D", "", text)
+    if len(digits) > DIGITS:
+        raise OverflowError(f"step {short(digits)}; expected up to {DIGITS} digits")
+    return int(digits)
+
+
+def short(text: str) -> str:
+    """A text from a file as messages quote it.
+
+    >>> short("x"), short("9" * 5000)
+    ("'x'", "'99999999999999999999…'")
+    """
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
 
 
 class Point(NamedTuple):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
 
 from analysis.curves.logged import Line
+from mtd.utils import limits
 from mtd.utils.errors import BadInput
 
 OFTEN = 0.4
@@ -30,9 +32,9 @@ class Progress:
     def __init__(self) -> None:
         self.kept: list[int] = []
         self.begin = 0
-        self.before: set[int] = set()
+        self.before: list[int] = []
         self.widest = 0
-        self.lines = self.again = 0
+        self.lines = self.again = self.starts = 0
         self.backs: list[int] = []
         self.end_before: int | None = None
         self.turns: list[int] = []
@@ -49,10 +51,11 @@ class Progress:
         Raises:
             BadInput: another process wrote it.
         """
-        for earlier, later in pairwise(self.kept[self.begin :]):
-            if earlier < step < later and self._logged_between(earlier, later):
-                raise two_processes([step])
-        self.again += sum(kept >= step for kept in self.kept)
+        at = bisect_left(self.kept, step)
+        jumped = self.begin < at < len(self.kept) and self.kept[at] > step
+        if jumped and self._logged_between(self.kept[at - 1], self.kept[at]):
+            raise two_processes([step])
+        self.again += len(self.kept) - at
         self.backs.append(step)
         end = self.kept[-1:]
         self.restart(step)
@@ -65,13 +68,15 @@ class Progress:
         """Start again at a step.
 
         Raises:
-            BadInput: two processes wrote the steps since the last start.
+            BadInput: two processes wrote the steps since the last start, or there are too many.
         """
+        self.starts += 1
+        limits.RESTARTS.check(self.starts, "a log of a training that started again and again")
         self._check_jump()
-        gaps = [later - earlier for earlier, later in pairwise(self.kept)]
+        gaps = [later - earlier for earlier, later in pairwise(self.kept[max(0, self.begin - 1) :])]
         self.widest = max(self.widest, *gaps, 0)
-        self.before.update(self.kept)
-        self.kept = [kept for kept in self.kept if kept < step]
+        self.before = sorted(self.before + self.kept[self.begin :])
+        del self.kept[bisect_left(self.kept, step) :]
         self.begin = len(self.kept)
 
     def check(self) -> None:
@@ -81,14 +86,15 @@ class Progress:
             BadInput: they did.
         """
         self._check_jump()
-        steps, back = self.before.union(self.kept), sorted(set(self.backs))
+        steps, back = {*self.before, *self.kept}, sorted(set(self.backs))
         by_turns = len(self.backs) > 2 and len(self.turns) == len(self.backs) - 1
         many = len(back) >= min(3, max(2, len(steps)))
         if by_turns or (many and self.again >= OFTEN * self.lines):
             raise two_processes(back)
 
     def _logged_between(self, earlier: int, later: int) -> bool:
-        return any(earlier < step < later for step in self.before)
+        after = bisect_right(self.before, earlier)
+        return after < len(self.before) and self.before[after] < later
 
     def _check_jump(self) -> None:
         pairs = sorted(pairwise(self.kept[self.begin :]), key=lambda pair: pair[0] - pair[1])
@@ -96,19 +102,22 @@ class Progress:
             return
         (earlier, later), (below, above) = pairs[:2]
         farther = later - earlier > max(above - below, self.widest)
-        if farther and later > max(self.before) and self._logged_between(earlier, later):
+        if farther and later > self.before[-1] and self._logged_between(earlier, later):
             raise two_processes([earlier, later])
 
 
-def differing_steps(some: Iterable[Line], others: Iterable[Line]) -> list[int]:
+Values = dict[tuple[str, str, int], set[float]]
+"""Finite values of each curve at each step."""
+
+
+def differing(one: Values, other: Values) -> list[int]:
     """Steps at which two files have other values of one curve."""
-    one, other = values(some), values(others)
     return sorted({key[-1] for key in one.keys() & other.keys() if one[key] != other[key]})
 
 
-def values(lines: Iterable[Line]) -> dict[tuple[str, str, int], set[float]]:
+def values(lines: Iterable[Line]) -> Values:
     """All finite values of each curve at each step."""
-    found: dict[tuple[str, str, int], set[float]] = {}
+    found: Values = {}
     for point in (point for line in lines for point in line.points):
         if math.isfinite(point.value):
             found.setdefault((point.quantity, point.name, point.step), set()).add(point.value)

@@ -46,11 +46,31 @@ class Final:
 
 @dataclass
 class Step:
-    """The line of training at one step, how often it was logged, and the tests."""
+    """The line of training at one step, how often it was logged, and the tests.
+
+    Attributes:
+        training: the line of training.
+        count: how often it was logged.
+        tests: lines of tests.
+        contents: of the tests.
+        names: of the tests' noises and test sets.
+    """
 
     training: Line | None = None
     count: int = 0
     tests: list[Line] = field(default_factory=list)
+    contents: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+
+    def add_test(self, line: Line) -> None:
+        """Take a line of tests."""
+        self.tests.append(line)
+        self.contents.add(line.content)
+        self.names |= line.names
+
+    def clear_tests(self) -> None:
+        """Drop all tests."""
+        self.tests, self.contents, self.names = [], set(), set()
 
 
 class Attempts:
@@ -78,15 +98,15 @@ class Attempts:
         if line.step < self.last or (line.training and at.training):
             progress.go_back(line.step)
             self.restart(line.step)
-        elif line.names & {name for test in at.tests for name in test.names}:
+        elif line.names & at.names:
             progress.go_back(line.step)
-            at.tests.clear()
+            at.clear_tests()
             self.restarts.append(line.step)
         at = self.steps.setdefault(line.step, Step())
         if line.training:
             at.training, at.count = line, 1
         else:
-            at.tests.append(line)
+            at.add_test(line)
         progress.add(line.step)
         self.last = line.step
         self.farthest = max(self.farthest, line.step)
@@ -98,22 +118,26 @@ class Attempts:
             same = at.training is not None and line.content == at.training.content
             at.count += same
             return same
-        known = any(line.content == test.content for test in at.tests)
+        known = line.content in at.contents
         if known and not line.names and line.step < self.last:
-            at.tests.append(line)
+            at.add_test(line)
         return known and bool(line.names or line.step < self.last)
 
     def restart(self, step: int) -> None:
-        """Drop what was logged from a step on."""
-        dropped = [at for at in self.steps if at >= step]
-        for at in dropped:
-            del self.steps[at]
-        if dropped:
-            self.restarts.append(min(dropped))
+        """Drop what was logged from a step on.
+
+        Raises:
+            BadInput: see `Progress.restart`.
+        """
+        dropped = None
+        while self.last >= step and self.steps:
+            dropped, _ = self.steps.popitem()
+            self.last = next(reversed(self.steps), -1)
+        if dropped is not None:
+            self.restarts.append(dropped)
         for progress in self.progress.values():
             progress.restart(step)
-        self.last = max(self.steps, default=-1)
-        if not dropped:
+        if dropped is None:
             self.begun_after.add(self.last)
 
     @property

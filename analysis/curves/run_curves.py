@@ -145,7 +145,7 @@ def read_logs(logs: Mapping[str, Path], of: Trainings | None = None) -> RunCurve
         tested[run] = [str(n) for n in dict.fromkeys(frame[frame.quantity == PSNR].noise)]
         said[run], files[run] = [log.trained] if log.trained else [], log.files
         recipes[run] = log.recipe
-        notes += notes_of_run
+        notes += [*notes_of_run, *log.notes]
         if log.cut:
             notes.append(
                 f"Of {code(run)}, the last line of {codes(log.cut)} is left out: it has no end, as "

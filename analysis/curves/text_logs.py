@@ -3,58 +3,69 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain, combinations
 from pathlib import Path
 
 from analysis.curves import text_files
+from analysis.curves.log_budget import LogBudget
 from analysis.curves.logged import COUNT, LOSS, NUMBER, PSNR, RATE, Line, Point, real, whole
-from analysis.curves.progress import differing_steps, two_processes
+from analysis.curves.progress import differing, two_processes, values
+from mtd.utils import limits
 from mtd.utils.errors import BadInput
 
-EPOCH = rf"\s*epoch\s*:[\d\s.,'_]*iter\s*:\s*{COUNT}"
+EPOCH = rf"\s*+epoch\s*+:[\d\s.,'_]*+iter\s*+:\s*+{COUNT}"
 HEADS = {
     "kair": re.compile(rf"<{EPOCH}", re.I),
     "basicsr": re.compile(rf"\[{EPOCH}", re.I),
 }
-"""How a line of training begins, by program."""
+"""How a line of training begins, by program.
+
+These patterns read a line in time that grows with its length alone: what is repeated without a
+limit is possessive (`*+`), and begins where no other match can.
+"""
 
 STARTS = {
-    "kair": re.compile(r"^task\s*:"),
+    "kair": re.compile(r"^task\s*+:"),
     "basicsr": re.compile(
-        rf"(?:Start|Resuming) training from epoch\s*:\s*[\d.,]+\s*iter\s*:\s*{COUNT}", re.I
+        rf"(?:Start|Resuming) training from epoch\s*+:\s*+[\d.,]++\s*+iter\s*+:\s*+{COUNT}", re.I
     ),
 }
 """What a program writes when it starts: its options, or the step from which it goes on."""
 
-ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+ESCAPE = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b]*+(?:\x07|\x1b\\)|[@-Z\\-_])")
 """A control sequence of a terminal, such as a color."""
 
-CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?(?:\s*[AP]M\b)?"
+CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d++)?(?:\s*+[AP]M\b)?"
 DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}"
 WORD_DATE = (
-    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+)?"
-    r"(?:(?:\d{1,2}\s+)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+\d{1,2})?"
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*+,?\s++)?"
+    r"(?:(?:\d{1,2}\s++)?"
+    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*+\.?\s++\d{1,2})?"
 )
 STAMP = re.compile(
-    rf"^[\s\[(]*(?:{DATE}[T\s]*(?:{CLOCK})?|{WORD_DATE}[,\s]*{CLOCK})"
-    r"(?:Z|\s*[+-]\d{2}:?\d{2})?(?:\s+\d{4}\b)?[\s\])]*(?:[:|-]\s+)?",
+    rf"^[\s\[(]*+(?:{DATE}[T\s]*+(?:{CLOCK})?|{WORD_DATE}[,\s]*+{CLOCK})"
+    r"(?:Z|\s*+[+-]\d{2}:?\d{2})?(?:\s++\d{4}\b)?[\s\])]*+(?:[:|-]\s++)?",
     re.I,
 )
 """When a line was written, at its beginning."""
 
-LEVEL = re.compile(r"^[\s\[(]*(?:DEBUG|INFO|WARN(?:ING)?|ERROR)\b[\s\])]*:?\s*", re.I)
+LEVEL = re.compile(r"^[\s\[(]*+(?:DEBUG|INFO|WARN(?:ING)?|ERROR)\b[\s\])]*+:?\s*+", re.I)
 WRITTEN = re.compile(r"(\d{4}|\d{2})-(\d\d)-(\d\d)[ T](\d\d:\d\d:\d\d)")
-RECORD = re.compile(WRITTEN.pattern + r"[.,]\d{3}\s+(?:[:-]\s|[A-Z]{4,8}\b)")
+RECORD = re.compile(WRITTEN.pattern + r"[.,]\d{3}\s++(?:[:-]\s|[A-Z]{4,8}\b)")
 """How a line of either program begins."""
 
-LEARNING = re.compile(rf"\blr\s*:\s*\(?\s*{NUMBER}", re.I)
-PAIR = re.compile(rf"([A-Za-z_][\w./-]*)\s*:\s*{NUMBER}", re.I)
-AVERAGE = re.compile(rf"Average\s*:?\s*PSNR\w*\s*[:=]\s*{NUMBER}", re.I)
+LEARNING = re.compile(rf"\blr\s*+:\s*+\(?\s*+{NUMBER}", re.I)
+PAIR = re.compile(rf"([A-Za-z_][\w./-]*+)(?:\s*+:\s*+{NUMBER})?", re.I)
+"""A name, and the number after it if there is one."""
+AVERAGE = re.compile(rf"Average\s*+:?\s*+PSNR\w{{0,20}}+\s*+[:=]\s*+{NUMBER}", re.I)
 BEST = re.compile(r"(?<![a-z])best(?![a-z])", re.I)
 """The published code of masked training repeats the best test so far after each one."""
-VALIDATED = re.compile(r"\bValidation\s+([^\s,#]+)", re.I)
-METRIC = re.compile(rf"#\s*(psnr\w*)\s*:\s*{NUMBER}(?:\s*Best\s*:\s*\S+\s*@\s*{COUNT})?", re.I)
+VALIDATED = re.compile(r"\bValidation\s++([^\s,#]++)", re.I)
+METRIC = re.compile(
+    rf"#\s*+(psnr\w*+)\s*+:\s*+{NUMBER}(?:\s*+Best\s*+:\s*+\S{{1,40}}\s*+@\s*+{COUNT})?", re.I
+)
 
 
 def kind(path: Path) -> str:
@@ -76,28 +87,31 @@ def lines(path: Path) -> Iterator[str]:
 
 def written(path: Path) -> tuple[str, str]:
     """When the first and the last line with date and time were written, as texts that sort."""
-    stamps = [match.groups() for line in lines(path) if (match := WRITTEN.search(line))]
-    texts = [f"{year}"[-2:] + month + day + clock for year, month, day, clock in stamps]
-    return (texts[0], texts[-1]) if texts else ("", "")
+    stamps = (match.groups() for line in lines(path) if (match := WRITTEN.search(line)))
+    texts = (f"{year}"[-2:] + month + day + clock for year, month, day, clock in stamps)
+    first = next(texts, "")
+    return first, next(iter(deque(texts, maxlen=1)), first)
 
 
-def read_run(files: Sequence[Path], program: str) -> Iterator[Line]:
+def read_run(files: Sequence[Path], program: str, budget: LogBudget) -> Iterator[Line]:
     """What the texts of one run hold, in the order in which they were begun, or of their names.
 
     Args:
         files: the logs.
         program: `kair` or `basicsr`.
+        budget: of the run.
 
     Raises:
-        BadInput: two processes wrote other values at once.
+        BadInput: a log is too large, or two processes wrote other values at once.
     """
     times = {file: written(file) for file in files}
     known = all(begin for begin, _ in times.values())
     ordered = sorted(files, key=lambda file: (times[file][0] if known else "", file.name))
-    parts = {file: list(read(file, program)) for file in ordered}
+    parts = {file: list(budget.counted(read(file, program))) for file in ordered}
+    held = {file: values(lines) for file, lines in parts.items()} if len(ordered) > 1 else {}
     for earlier, later in combinations(ordered if known else (), 2):
         at_once = times[later][0] < times[earlier][1]
-        if at_once and (steps := differing_steps(parts[earlier], parts[later])):
+        if at_once and (steps := differing(held[earlier], held[later])):
             raise BadInput(f"{later.parent}: {two_processes(steps)}")
     yield from chain.from_iterable(parts.values())
 
@@ -108,7 +122,17 @@ def read(file: Path, program: str) -> Iterator[Line]:
     Args:
         file: the log.
         program: `kair` or `basicsr`.
+
+    Raises:
+        BadInput: a step has too many digits.
     """
+    try:
+        yield from _lines_of(file, program)
+    except OverflowError as error:
+        raise BadInput(f"{file}: {error}") from None
+
+
+def _lines_of(file: Path, program: str) -> Iterator[Line]:
     yield Line()  # whatever the file before it holds
     validation = Validation(program)
     for text in lines(file):
@@ -146,9 +170,14 @@ class Validation:
         self.program, self.step, self.test_set = program, 0, "test"
         self.values: dict[str, str] = {}
         self.copies: list[str] = []
+        self.most = limits.CURVES.value
 
     def read(self, line: str) -> Iterator[Line]:
-        """Take a line; returns the validation before, where a test set comes again."""
+        """Take a line; returns the validation before, where a test set comes again.
+
+        Raises:
+            BadInput: there are too many test sets.
+        """
         if validated := VALIDATED.search(line):
             self.test_set = validated[1].rstrip(":")
         for metric, value, best in METRIC.findall(line):
@@ -158,6 +187,8 @@ class Validation:
             self.copies += [name] * (name in self.values)
             self.values[name] = value
             self.step = max(self.step, whole(best) if best else 0)
+        if len(self.values) + len(self.copies) > self.most:
+            limits.CURVES.check(len(self.values) + len(self.copies), "a validation")
 
     def finish(self) -> Iterator[Line]:
         """The lines of a validation that is complete, those that two processes wrote twice."""
@@ -184,6 +215,6 @@ def training(line: str, begin: int, program: str, step: int) -> list[Point]:
     if rate := LEARNING.search(line):
         points.append(Point(program, RATE, "", step, real(rate[1])))
     for name, value in PAIR.findall(line[begin:]):
-        if "loss" in name.lower() or name.startswith("l_"):
+        if value and ("loss" in name.lower() or name.startswith("l_")):
             points.append(Point(program, LOSS, name, step, real(value)))
     return points

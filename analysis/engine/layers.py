@@ -14,7 +14,7 @@ from mtd.utils.errors import BadInput, nearest
 Selector = str | re.Pattern[str] | type[nn.Module] | Callable[[str, nn.Module], bool]
 
 
-WINDOW_ATTENTION = re.compile("window.*att", re.IGNORECASE)
+WINDOW_ATTENTION = re.compile("^(?>.*?window).*att", re.IGNORECASE)
 """Names of classes of window attention."""
 
 NO_NETWORK = (

@@ -11,7 +11,7 @@ from mtd.utils.printable import one_line, printable
 MARKUP = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
 FENCED = re.compile(r"(?<![\\`])(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-LINK = re.compile(r"(?<!\\)\[([^\]]*)\]\([^)]*\)")
+LINK = re.compile(r"(?<!\\)\[((?:[^\[\]\\]|\\.)*+)\]\([^()]*+\)")
 
 
 def code(name: object) -> str:

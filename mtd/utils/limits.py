@@ -119,3 +119,27 @@ BATCH = Limit("MTD_MAX_BATCH_MEGAPIXELS", 200, "megapixels")
 
 CELLS = Limit("MTD_MAX_CELLS", 1000, "cells")
 """Trainings of a sweep."""
+
+LOG = Limit("MTD_MAX_LOG_MB", 256, "MB")
+"""Size of a log of training as text or table."""
+
+LINE = Limit("MTD_MAX_LINE", 1_000_000, "characters")
+"""Length of a line of a log."""
+
+LOG_FILES = Limit("MTD_MAX_LOG_FILES", 1000, "files")
+"""Log files of one training."""
+
+LOGGED = Limit("MTD_MAX_LOGGED_VALUES", 2_000_000, "values")
+"""Losses, learning rates and PSNRs that one training has logged."""
+
+CURVES = Limit("MTD_MAX_CURVES", 10_000, "curves")
+"""Losses and test sets that one training has logged."""
+
+TESTS = Limit("MTD_MAX_TESTS", 20_000_000, "steps times test sets")
+"""Steps times test sets of one training, the cells of a table."""
+
+RESTARTS = Limit("MTD_MAX_RESTARTS", 1000, "restarts")
+"""How often one training was resumed."""
+
+EVENT = Limit("MTD_MAX_EVENT_MB", 4, "MB")
+"""Size of a record of TensorBoard events; larger ones, which hold pictures, are skipped."""
