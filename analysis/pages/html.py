@@ -36,7 +36,9 @@ DENSE = 9
 NOT_DESCRIBED = "No description has been provided for this image"
 """What nbconvert writes for a picture without a description; the page has a better one."""
 
-NUMBER = re.compile(r"[+−-]?(\d[\d,]*+\.?\d*+|\.\d++)(e[+-]?\d++)?\s?%?|nan|[+-]?inf|–", re.IGNORECASE)
+NUMBER = re.compile(
+    r"[+−-]?(\d[\d,]*+\.?\d*+|\.\d++)(e[+-]?\d++)?\s?%?|nan|[+-]?inf|–", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import re
 FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How a text begins that is quoted; wide forms of the characters count as well."""
 
-NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|nan)"
+NUMBER = r"[+-]?(?:(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?|inf|nan)"
 VALUE = re.compile(rf"{NUMBER}(?: \[{NUMBER}, {NUMBER}\])?", re.ASCII)
 
 
