@@ -47,7 +47,10 @@ def markdown(notebook: NotebookNode, folder: str) -> tuple[str, dict[str, bytes]
                 output.data = NotebookNode({"text/markdown": converted(markup, folder, pictures)})
         return copy, resources
 
-    exporter = MarkdownExporter(exclude_input=True)  # type: ignore[no-untyped-call]
+    exporter = MarkdownExporter(  # type: ignore[no-untyped-call]
+        exclude_input=True,
+        extra_template_basedirs=[],  # by default the working folder, whose templates may run code
+    )
     exporter.register_preprocessor(convert, enabled=True)  # type: ignore[no-untyped-call]
     text, _ = exporter.from_notebook_node(notebook)
     return f"{printable(text.strip())}\n", pictures

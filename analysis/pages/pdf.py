@@ -59,7 +59,14 @@ def pdf(page: Path, out: Path) -> None:
         command = [program, "--headless", *arguments(), f"--user-data-dir={folder}/profile"]
         command += ["--no-pdf-header-footer", f"--print-to-pdf={printed}", page.absolute().as_uri()]
         try:
-            process = subprocess.run(command, capture_output=True, timeout=SECONDS, text=True)
+            process = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                timeout=SECONDS,
+                encoding="utf-8",
+                errors="replace",
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BadInput(f"{out}: {program} could not print it ({error})") from None
         if not printed.is_file():

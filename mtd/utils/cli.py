@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal, NoReturn
 
-from mtd.utils import interruptions, output, streams, temporary
+from mtd.utils import interruptions, output, streams, temporary, working_folder
 from mtd.utils.errors import BadInput, Failed, Partial
 from mtd.utils.messages import say
 from mtd.utils.printable import one_line
@@ -78,6 +78,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     (`mtd.utils.streams`). With `--json` stdout holds one object, however the command ends.
     """
     show_every_character()
+    working_folder.unread_settings()
     with streams.lenient() as (stdout, _), interruptions.raised():
         if output.wanted():
             output.begin()
