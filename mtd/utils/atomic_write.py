@@ -30,8 +30,12 @@ def write(path: str | Path, content: bytes | str) -> None:
     >>> Path(folder.name, "runs", "log.csv").read_text()
     'step,loss\\n'
     """
+    try:
+        encoded = content.encode() if isinstance(content, str) else content
+    except UnicodeEncodeError:
+        raise BadInput(f"{path}: cannot be written (a name in it is not UTF-8)") from None
     with opened(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(encoded)
 
 
 @contextmanager

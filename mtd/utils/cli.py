@@ -10,9 +10,10 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal, NoReturn
 
-from mtd.utils import interruptions, output, streams, temporary, working_folder
+from mtd.utils import input_files, interruptions, output, streams, temporary, working_folder
 from mtd.utils.errors import BadInput, Failed, Partial
 from mtd.utils.messages import say
 from mtd.utils.printable import one_line
@@ -102,9 +103,22 @@ def show_every_character() -> None:
                 stream.reconfigure(errors="backslashreplace")
 
 
+def check_names() -> None:
+    """Check that the arguments and the working folder can be written into tables and pages.
+
+    Raises:
+        BadInput: one is not UTF-8.
+    """
+    for argument in sys.argv[1:]:
+        input_files.check_name(argument)
+    with suppress(OSError):
+        input_files.check_name(Path.cwd())
+
+
 def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     """Run a command: its exit status, and its error, which is printed as one line on stderr."""
     try:
+        check_names()
         main()
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None), None

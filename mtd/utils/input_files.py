@@ -33,6 +33,11 @@ PARTS = 100
 
 MEGABYTE = 1e6
 
+HALF = re.compile("[\ud800-\udfff]")
+"""Halves of characters: Python's sign of bytes that are no UTF-8, and in JSON of damage."""
+
+ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 def opened(path: str | Path) -> IO[bytes]:
     """Open a regular file to read bytes.
@@ -72,9 +77,20 @@ def check(path: str | Path) -> None:
 
 
 def _check_kind(path: str | Path, mode: int) -> None:
+    check_name(path)
     if not stat.S_ISREG(mode):
         kind = next((kind for is_one, kind in KINDS if is_one(mode)), "something else")
         raise BadInput(f"{path} is {kind}: expected a file")
+
+
+def check_name(path: str | Path) -> None:
+    """Check that a name can be written into tables and pages, which are UTF-8.
+
+    Raises:
+        BadInput: it is a file's whose bytes are no UTF-8.
+    """
+    if HALF.search(str(path)):
+        raise BadInput(f"{path}: its name is not UTF-8; rename it")
 
 
 def unreadable(path: str | Path, error: Exception) -> BadInput:
@@ -147,6 +163,8 @@ def parsed_json(source: str, name: str | Path) -> Any:
         raise BadInput(f"{name}: damaged; expected JSON (a number with too many digits)") from None
     if _nested_too_deeply(value):
         raise BadInput(f"{name}: damaged; expected JSON (nested too deeply)")
+    if ESCAPED_HALF.search(source) and HALF.search(json_library.dumps(value, ensure_ascii=False)):
+        raise BadInput(f"{name}: damaged; expected JSON (half a character, such as \\ud800)")
     return value
 
 
