@@ -12,7 +12,7 @@ from mtd.loading.listing import known, listing, sets_line, weights_line
 from mtd.utils import cli, messages, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
-from mtd.utils.printable import one_line
+from mtd.utils.printable import of_error, one_line
 
 if TYPE_CHECKING:
     from mtd.loading.cli_options import ModelRequest
@@ -191,7 +191,7 @@ def main() -> None:
         try:
             facts = inspect(request.path, request.options, args.size, not args.no_self_test)
         except BadInput as error:
-            messages.say(f"error: {one_line(str(error))}")
+            messages.say(f"error: {of_error(error)}")
             output.fail(str(error))
             failed.append(request.path)
             continue

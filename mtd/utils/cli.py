@@ -16,7 +16,7 @@ from typing import Literal, NoReturn
 from mtd.utils import input_files, interruptions, output, streams, temporary, working_folder
 from mtd.utils.errors import BadInput, Failed, Partial
 from mtd.utils.messages import say
-from mtd.utils.printable import one_line
+from mtd.utils.printable import of_error
 
 OK, FAILED, BAD_INPUT, PARTIAL = 0, 1, 2, 3
 
@@ -123,7 +123,7 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None), None
     except BadInput as error:
-        return BAD_INPUT, said("error", one_line(temporary.named(str(error))))
+        return BAD_INPUT, said("error", of_error(temporary.named(str(error))))
     except Failed as error:
         return FAILED, said("failed", str(error))
     except Partial as error:
@@ -132,7 +132,7 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
         return interruptions.status(), stopped(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return BAD_INPUT, said("error", one_line(f"{where}{error.strerror or error}"))
+        return BAD_INPUT, said("error", of_error(f"{where}{error.strerror or error}"))
     return OK, None
 
 

@@ -17,8 +17,8 @@ UNSAFE = re.compile(
 
 LINES = re.compile(r"[\t\n]")
 
-LONGEST = 200
-"""Characters of a name that are shown."""
+LONGEST, LONGEST_ERROR = 200, 2000
+"""Characters of a name and of an error that are shown."""
 
 
 def printable(text: str) -> str:
@@ -39,16 +39,21 @@ def one_line(text: str) -> str:
     return LINES.sub(_escaped, printable(text))
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = LONGEST) -> str:
     """A name in one line of limited length, its middle left out if it is longer.
 
     >>> len(shortened("a" * 500))
     200
     """
     line = one_line(text)
-    if len(line) <= LONGEST:
+    if len(line) <= longest:
         return line
-    return f"{line[: LONGEST // 2]}…{line[-(LONGEST - LONGEST // 2 - 1) :]}"
+    return f"{line[: longest // 2]}…{line[-(longest - longest // 2 - 1) :]}"
+
+
+def of_error(error: object) -> str:
+    """An error in one line of limited length, whatever it quotes from a file."""
+    return shortened(str(error), LONGEST_ERROR)
 
 
 def _escaped(match: re.Match[str]) -> str:

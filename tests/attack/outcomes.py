@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mtd.utils.printable import of_error
+
 REFUSED, ACCEPTED = "refused", "accepted"
 
 DEFECTS = {
@@ -23,7 +25,7 @@ DEFECTS = {
 }
 """Kinds of defect."""
 
-LONGEST = 2000
+LONGEST = 2100
 """Characters of the longest refusal."""
 
 CONTROL = {*map(chr, range(32)), "\x7f", *map(chr, range(0x80, 0xA0)), "\u2028", "\u2029"}
@@ -47,8 +49,11 @@ class Outcome:
     seconds: float = 0
 
 
-def of_message(text: str) -> str:
-    """What is wrong with a refusal; empty for one good line."""
+def of_message(message: str) -> str:
+    """What is wrong with a refusal as commands print it; empty for one good line."""
+    text = of_error(message)
+    if "\n" in message.strip():
+        return f"several lines: {message[:300]!r}"
     if not text.strip():
         return "no text"
     if len(text) > LONGEST:

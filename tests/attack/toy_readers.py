@@ -36,10 +36,6 @@ def _message(path: Path) -> Any:
     raise BadInput(f"{path}: damaged\nin two lines")
 
 
-def _escape(path: Path) -> Any:
-    raise BadInput("damaged \x1b[31mred")
-
-
 def _printed(path: Path) -> Any:
     print("Warning: damaged", file=sys.stderr)
     raise BadInput("damaged")
@@ -103,7 +99,6 @@ def _broken_seed(path: Path) -> Any:
 PLANTED: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "traceback": ("traceback", _traceback),
     "two lines": ("message", _message),
-    "control character": ("message", _escape),
     "printed": ("printed", _printed),
     "endless": ("time", _time),
     "waiting": ("time", _waiting),

@@ -54,6 +54,15 @@ def test_errors_are_escaped(error: Exception, line: str, in_process):
     assert in_process(main)[2] == f"{line}\n"
 
 
+def test_what_an_error_quotes_is_bounded(in_process):
+    def main() -> None:
+        raise BadInput(f"a.csv: step {'9' * 10**5}; expected a whole number")
+
+    line = in_process(main)[2]
+    assert line.startswith("error: a.csv: step 99") and line.endswith("expected a whole number\n")
+    assert len(line) < 2100
+
+
 def test_results_and_notes_are_escaped(capsys: pytest.CaptureFixture[str]):
     output.show(BAD)
     messages.note(BAD)
