@@ -32,6 +32,7 @@ PARTS = 100
 """Parts of a key of TOML, as in `a.b.c`; the time to read one grows with their square."""
 
 MEGABYTE = 1e6
+BLOCK = 2**20
 
 HALF = re.compile("[\ud800-\udfff]")
 """Halves of characters: Python's sign of bytes that are no UTF-8, and in JSON of damage."""
@@ -110,13 +111,15 @@ def content(path: str | Path, limit: Limit) -> bytes:
         BadInput: see `opened`; or it is larger than the limit.
     """
     with opened(path) as file:
-        limit.check(os.fstat(file.fileno()).st_size / MEGABYTE, str(path))
-        most = limit.value * MEGABYTE
+        size = os.fstat(file.fileno()).st_size
+        limit.check(size / MEGABYTE, str(path))
         try:
-            read = file.read() if most == float("inf") else file.read(int(most) + 1)
+            read = file.read(size + 1)  # as many bytes as it may have are allocated before
+            while more := file.read(BLOCK):  # it has grown
+                read += more
+                limit.check(len(read) / MEGABYTE, str(path))
         except OSError as error:
             raise unreadable(path, error) from None
-    limit.check(len(read) / MEGABYTE, str(path))  # it may have grown
     return read
 
 

@@ -68,7 +68,7 @@ def test_what_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
     (tmp_path / "a.json").write_bytes(b" " * 2000)
     monkeypatch.setenv("MTD_MAX_JSON_MB", "0.001")
     monkeypatch.setattr(os, "fstat", lambda handle: os.stat_result([0o100644] + [0] * 9))
-    assert "0.001001 MB" in refused(input_files.content, tmp_path / "a.json", limits.JSON)
+    assert "the limit is 0.001:" in refused(input_files.content, tmp_path / "a.json", limits.JSON)
 
 
 def test_byte_order_marks_and_line_ends(tmp_path):
@@ -119,3 +119,8 @@ def test_ordinary_nesting_and_long_rows_of_numbers_are_read(tmp_path):
     assert input_files.json(tmp_path / "a.json") == value
     (tmp_path / "a.toml").write_text(f"row = {value['rows'][0]}\n")
     assert input_files.toml(tmp_path / "a.toml") == {"row": [0.5] * 500}
+
+
+def test_no_more_is_allocated_than_a_file_holds(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert input_files.content(tmp_path / "x", limits.Limit("MTD_MAX_X", 1e12, "MB")) == b"abc"
