@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
+from math import prod
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from mtd.data import mat_file
 from mtd.data.image_io import Pixels
+from mtd.data.mat_file import Variable
 from mtd.data.photographs import Photograph
+from mtd.utils import limits
 from mtd.utils.errors import BadInput
 
 SUFFIX = ".mat"
@@ -24,7 +25,8 @@ SHAPES = "(blocks, H, W, 3) or (scenes, blocks, H, W, 3)"
 def photographs(path: str | Path, variable: str) -> list[Photograph]:
     """The blocks of a MATLAB file, named `scene 01 block 01` or `block 01`.
 
-    Blocks of one scene share its name. The file is read once, with the pixels of its first block.
+    Blocks of one scene share its name. The file is read once, with the pixels of its first block,
+    without SciPy; see `mtd.data.mat_file`.
 
     Args:
         path: a MATLAB file up to version 7, with 8-bit RGB of shape (blocks, H, W, 3) or
@@ -34,16 +36,12 @@ def photographs(path: str | Path, variable: str) -> list[Photograph]:
     Raises:
         BadInput: a missing or damaged file, other variables, or another type or shape.
     """
-    name, shape = _describe(Path(path), variable)
+    found = _describe(Path(path), variable)
+    shape = found.shape
 
     @lru_cache(maxsize=1)
     def array() -> Pixels:
-        from scipy.io import loadmat
-
-        try:
-            return np.asarray(loadmat(path, variable_names=[name])[name], dtype=np.uint8)
-        except Exception as error:  # a damaged file makes scipy raise almost anything
-            raise BadInput(f"{path}: damaged MATLAB file ({error})") from None
+        return mat_file.pixels(Path(path), found)
 
     def block(place: tuple[int, ...]) -> Photograph:
         digits = [max(2, len(str(count))) for count in shape[:-3]]
@@ -60,9 +58,9 @@ def _places(counts: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     return product(*(range(count) for count in counts))
 
 
-def _describe(path: Path, variable: str) -> tuple[str, tuple[int, ...]]:
-    """The variable to read, and its shape."""
-    variables = _variables(path)
+def _describe(path: Path, variable: str) -> Variable:
+    """The variable to read."""
+    variables = mat_file.variables(path)
     other = {NOISY: CLEAN, CLEAN: NOISY}.get(variable)
     if variable not in variables and other in variables:
         raise BadInput(f"{path}: has {other}, expected {variable}; give the noisy file first")
@@ -70,23 +68,9 @@ def _describe(path: Path, variable: str) -> tuple[str, tuple[int, ...]]:
         named = ", ".join(variables) or "none"
         raise BadInput(f"{path}: variables {named}; expected {variable}, or a single one")
     name = variable if variable in variables else next(iter(variables))
-    shape, kind = variables[name]
+    shape, kind = variables[name].shape, variables[name].kind
     if kind != "uint8" or len(shape) not in (4, 5) or shape[-1] != 3 or 0 in shape:
         size = " x ".join(map(str, shape))
         raise BadInput(f"{path}: {name} is {kind}, {size}; expected uint8 {SHAPES}")
-    return name, shape
-
-
-def _variables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape and type of each variable of a MATLAB file."""
-    from scipy.io import whosmat
-
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file")
-    try:
-        listed: list[Any] = whosmat(path)
-    except NotImplementedError:
-        raise BadInput(f"{path}: MATLAB 7.3 file; save it in version 7 (save -v7)") from None
-    except Exception as error:  # a damaged file makes scipy raise almost anything
-        raise BadInput(f"{path}: not a MATLAB file that can be read ({error})") from None
-    return {name: (tuple(shape), kind) for name, shape, kind in listed}
+    limits.DECODED_GIB.check(prod(shape) / 2**30, f"{path}: {name}")
+    return variables[name]

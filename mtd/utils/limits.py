@@ -84,6 +84,9 @@ DECODED_MEGAPIXELS = Limit("MTD_MAX_DECODED_MEGAPIXELS", 5_000, "megapixels to d
 DECODED_GIB = Limit("MTD_MAX_DECODED_GIB", 4, "GiB once decoded")
 """Memory for all channels of an OpenEXR file, or the variable of a MATLAB file."""
 
+MAT_VARIABLES = Limit("MTD_MAX_MAT_VARIABLES", 10_000, "variables")
+"""Variables of a MATLAB file."""
+
 JSON = Limit("MTD_MAX_JSON_MB", 32, "MB")
 """Size of a JSON file."""
 
