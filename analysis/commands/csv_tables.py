@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
+from mtd.utils import limits
 from mtd.utils.csv_cells import quoted, unquoted
 from mtd.utils.errors import BadInput
 
@@ -31,24 +34,49 @@ def _text(frame: pd.DataFrame, quoting: Literal[0, 2]) -> str:
     return frame.to_csv(index=False, na_rep="nan", lineterminator="\n", quoting=quoting)
 
 
-def read(file: Path, names: Collection[str]) -> pd.DataFrame:
-    """The table in a file.
+def parsed(content: bytes, place: Path, names: Collection[str]) -> pd.DataFrame:
+    """The table in the content of a CSV file.
 
     Args:
-        file: CSV, or CSV compressed by gzip.
+        content: not compressed.
+        place: of the file, for messages.
         names: columns that hold names: a model may be called 10000, NA or nan.
 
     Raises:
         BadInput: it cannot be read.
     """
     try:
-        columns = list(pd.read_csv(file, nrows=0).columns)
+        columns = header(content, place)
         kinds = {name: str for name in columns if name in names}
         missing = {name: ["nan"] for name in columns if name not in names}
-        frame = pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values=missing)
-    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
-        raise BadInput(f"{file}: no table that can be read ({error})") from None
+        frame = pd.read_csv(
+            io.BytesIO(content), dtype=kinds, keep_default_na=False, na_values=missing
+        )
+    except BadInput:
+        raise
+    except (ValueError, ArithmeticError, csv.Error) as error:  # pandas' errors are ValueErrors
+        what = " ".join(str(error).split())[:200]
+        raise BadInput(f"{place}: no table that can be read ({what})") from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise BadInput(f"{place}: no table that can be read (rows of more columns than names)")
     return each_text(frame, unquoted)
+
+
+def header(content: bytes, place: Path) -> list[str]:
+    """The names of a table's columns.
+
+    Raises:
+        BadInput: there are too many, or a name is there twice.
+    """
+    end = content.find(b"\n")
+    first = content if end < 0 else content[:end]
+    limits.COLUMNS.check(first.count(b",") + 1, f"{place}")
+    columns = list(pd.read_csv(io.BytesIO(content), nrows=0).columns)
+    names = next(csv.reader([first.decode("utf-8-sig")]), [])
+    name, times = max(Counter(names).items(), key=lambda item: item[1], default=("", 0))
+    if times > 1:
+        raise BadInput(f"{place}: no table that can be read (two columns are named {name!r})")
+    return columns
 
 
 def each_text(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from mtd.networks.weights import weights_digest
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, folder_files, input_files
+from mtd.utils.errors import BadInput
 
 FOLDER = "cache"
 """Name of the folder of cached results inside a run folder."""
@@ -104,7 +105,7 @@ class ActivationCache:
     def get(self, key: Mapping[str, Any]) -> CachedActivations | None:
         """The result stored under a key; None if there is none, or its file is damaged.
 
-        Every byte of the file is checked against its digest.
+        Every byte of the file is checked against its digest; links are not followed.
         """
         if self.folder is None:
             return None
@@ -112,11 +113,12 @@ class ActivationCache:
 
         path, text = self._path(key)
         try:
+            input_files.check(folder_files.path_of(self.folder, path.name))
             with safe_open(path, framework="pt") as file:
                 about = file.metadata() or {}
                 stored = {place: file.get_tensor(place) for place in file.keys()}  # noqa: SIM118
                 whole = digest(stored, about.get(KEY, ""), about.get(NAMES, ""))
-        except (OSError, SafetensorError):
+        except (OSError, BadInput, SafetensorError):
             return None
         return (
             CachedActivations(path=path)

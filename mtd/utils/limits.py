@@ -106,7 +106,7 @@ TENSORS = Limit("MTD_MAX_TENSORS", 20_000, "tensors")
 """Tensors in a checkpoint."""
 
 TABLE = Limit("MTD_MAX_TABLE_MB", 1000, "MB")
-"""Size of a table of a training run."""
+"""Size of a table of a run, unpacked."""
 
 PARAMETERS = Limit("MTD_MAX_MILLION_PARAMETERS", 1000, "million parameters")
 """Weights of a network that a recipe or a checkpoint describes."""
@@ -146,3 +146,15 @@ RESTARTS = Limit("MTD_MAX_RESTARTS", 1000, "restarts")
 
 EVENT = Limit("MTD_MAX_EVENT_MB", 4, "MB")
 """Size of a record of TensorBoard events; larger ones, which hold pictures, are skipped."""
+
+COLUMNS = Limit("MTD_MAX_TABLE_COLUMNS", 10_000, "columns")
+"""Columns of a table of a run."""
+
+ATTACHMENT = Limit("MTD_MAX_ATTACHMENT_MB", 1000, "MB")
+"""Size of a file of a run that is no table, such as maps of pixels."""
+
+PAGE = Limit("MTD_MAX_PAGE_MB", 64, "MB")
+"""Size of a page of a report."""
+
+UNPACKED = Limit("MTD_MAX_PAGE_UNPACKED_MB", 500, "MB")
+"""Size of all files that are embedded in a page, unpacked."""
