@@ -11,7 +11,9 @@ import pandas as pd
 
 from analysis.commands.run_folder import TEXT_FILE, RunFolder, read_manifest, read_tables
 from analysis.plotting.literal_text import literal, literally
+from analysis.commands.run_tables import reading
 from analysis.text.markdown import plain
+from mtd.utils import folder_files, limits
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -72,9 +74,11 @@ class Result:
         """
         frames = read_tables(path, analysis.all_table_names)
         for name, frame in frames.items():
-            if over_crops(name, frame):
-                older = "intervals of an earlier version, which left out crops"
-                raise BadInput(f"{path}/{name}.csv: {older}; run the analysis again")
+            with reading(path):
+                older = over_crops(name, frame)
+            if older:
+                what = "intervals of an earlier version, which left out crops"
+                raise BadInput(f"{path}/{name}.csv: {what}; run the analysis again")
         files = {f"{name}.csv": frame for name, frame in frames.items()}
         return cls(analysis, {**files, **read_attachments(analysis, path)}, read_manifest(path))
 
@@ -114,8 +118,11 @@ class Result:
 
 def read_attachments(analysis: Analysis, path: str | Path) -> dict[str, bytes]:
     """Those files of an analysis in a run folder that are no tables."""
-    files = {name: Path(path) / name for name in analysis.attachments}
-    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
+    return {
+        name: folder_files.content(path, name, limits.ATTACHMENT)
+        for name in analysis.attachments
+        if folder_files.holds(path, name)
+    }
 
 
 def all_figures(

@@ -13,17 +13,12 @@ import pandas as pd
 from analysis.commands import training_noises
 from analysis.commands.registry import analysis
 from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_tables import reading
 from analysis.commands.trainings import TRAINING
 from mtd.utils.errors import BadInput
 
 ALIKE = ("channels", "input_mask", "quantize", "autocast")
 """Settings that must be equal for runs to be compared."""
-
-DAMAGED = (
-    *(KeyError, AttributeError, TypeError, ValueError, IndexError, StopIteration),
-    pd.errors.InvalidIndexError,
-)
-"""What reading tables or a manifest raises if they are not as they were written."""
 
 
 @dataclass(frozen=True)
@@ -134,13 +129,8 @@ class Run:
             BadInput: an entry, table or column is missing or damaged, as in a run of another
                 version or a folder that was edited.
         """
-        try:
+        with reading(self.place):
             yield
-        except BadInput:
-            raise
-        except DAMAGED as error:
-            what = " ".join(str(error).split())
-            raise BadInput(f"{self.place}: incomplete or damaged ({what}); run it again") from None
 
 
 def difference(one: Run, other: Run) -> str:
