@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mtd.utils.atomic_write import TEMPORARY
+from mtd.utils import folder_files, limits
 from mtd.utils.errors import BadInput
+from mtd.utils.replaced import replaced
 
 RESULT = "result.json"
 """The record of a card."""
@@ -65,7 +63,7 @@ def check_unchanged(folder: Path) -> None:
             continue
         if name not in known:
             raise BadInput(f"{folder}: {name} is not of the card; move it, or name a new folder")
-        if digest(path.read_bytes()) != known[name]:
+        if digest(folder_files.content(folder, name, limits.ATTACHMENT)) != known[name]:
             raise BadInput(f"{folder}: {name} was changed; move it, or name a new folder")
 
 
@@ -77,8 +75,8 @@ def check_models(folder: Path, models: Collection[str]) -> None:
     """
     for path in sorted({*folder.glob(RESULT), *folder.glob(f"*/{RESULT}")}):
         try:
-            name = json.loads(path.read_text(encoding="utf-8"))["model_info"]["name"]
-        except (OSError, ValueError, KeyError, TypeError):
+            name = folder_files.json(path.parent, path.name)["model_info"]["name"]
+        except (BadInput, LookupError, TypeError):
             continue  # changed, which `check` refuses, or no card
         if name not in models:
             raise BadInput(
@@ -94,8 +92,8 @@ def listed(folder: Path) -> dict[str, Any]:
         BadInput: the list is damaged.
     """
     try:
-        found = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = folder_files.json(folder, CONTENTS)["sha256"]
+    except (BadInput, LookupError, TypeError):
         found = None
     if not isinstance(found, dict):
         raise BadInput(f"{folder / CONTENTS}: damaged; name a new folder")
@@ -115,36 +113,12 @@ def write(folder: Path, cards: Mapping[str, Mapping[str, str]]) -> list[Path]:
         BadInput: see `check`, or it cannot be written; what was there stays.
     """
     check(folder)
-    made: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY))
-        new, old = made / "new", made / "old"
-        written = []
+    written = []
+    with replaced(folder) as new:
         for name, files in cards.items():
             for file, text in {**files, CONTENTS: contents(files)}.items():
                 place = new / name / file
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_text(text, encoding="utf-8", newline="\n")
                 written.append(folder / name / file)
-        exchange(folder, new, old)
-    except OSError as error:
-        raise BadInput(f"{folder}: cannot be written ({error.strerror or error})") from None
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
     return written
-
-
-def exchange(folder: Path, new: Path, old: Path) -> None:
-    """Put a new folder in the place of another one, which stays if that fails."""
-    there = folder.exists()
-    if there:
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if there:
-            with suppress(OSError):
-                old.rename(folder)
-        raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands import controls, progress
 from analysis.commands.result import finish, write_tables
 from analysis.commands.run_folder import MANIFEST, RunFolder, finished
+from mtd.utils import folder_files
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
@@ -39,12 +40,14 @@ def run_together(
     manifests = {job.name: job.with_batches(batches) for job in jobs}
     with ranks.raise_on_all_ranks():
         unfinished = [
-            job for job in jobs if not finished(folder.path / job.name, manifests[job.name])
+            job
+            for job in jobs
+            if not finished(folder_files.path_of(folder.path, job.name), manifests[job.name])
         ]
     pass_through(unfinished, inputs, batches, folder, quiet)
     for job in unfinished:
         inner = RunFolder(
-            folder.path / job.name,
+            folder_files.path_of(folder.path, job.name),
             job.name,
             manifests[job.name],
             resume=(folder.path / job.name / MANIFEST).is_file(),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import gzip
 import re
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from html import unescape
 from pathlib import PurePosixPath
 
-from bs4 import BeautifulSoup
-
+from mtd.utils import folder_files, limits
 from mtd.utils.errors import BadInput
+from mtd.utils.unpacked import unpacked
 
 LARGE = 64 * 1024
 """Attachments of more bytes are compressed."""
+
+LINK = "<a "
+"""How a link begins."""
 
 TYPES = {
     ".csv": "text/csv",
@@ -77,19 +80,52 @@ def attached(text: str) -> list[Attachment]:
     """The files embedded in a page, as they were given to `html`.
 
     Raises:
-        BadInput: one of them is damaged.
+        BadInput: one of them is damaged, too large, or has a name that leads out of a folder or is
+            there twice.
     """
-    soup = BeautifulSoup(text, "html.parser")
-    attachments = []
-    for link in soup.select(".appendix a[data-name][href^='data:']"):  # outputs have no such links
-        name, (_, _, encoded) = str(link["data-name"]), str(link["href"]).partition(";base64,")
+    attachments: list[Attachment] = []
+    names: set[str] = set()
+    total = 0
+    for link in links(text):
+        name, (_, _, encoded) = link["data-name"], link["href"].partition(";base64,")
+        if not folder_files.is_inner(name):
+            raise BadInput(f"{name!r}: not the name of a file of a report")
+        if name.casefold() in names:
+            raise BadInput(f"{name}: twice in the page; make the page again")
+        names.add(name.casefold())
         try:
             content = base64.b64decode(encoded, validate=True)
-            is_packed = str(link["download"]) == f"{PurePosixPath(name).name}.gz"
-            attachments.append(Attachment(name, gzip.decompress(content) if is_packed else content))
-        except (ValueError, OSError, EOFError, zlib.error):
-            raise BadInput(f"{name}: damaged in the page; make the page again") from None
+            if link.get("download") == f"{PurePosixPath(name).name}.gz":
+                content = unpacked(content, limits.UNPACKED, name, total)
+        except ValueError as error:
+            reason = str(error) if "when unpacked" in str(error) else ""
+            raise BadInput(reason or f"{name}: damaged in the page; make the page again") from None
+        total += len(content)
+        attachments.append(Attachment(name, content))
     return attachments
+
+
+def links(text: str) -> Iterator[dict[str, str]]:
+    """The attributes of the links of a page's appendix that hold a file.
+
+    A page may come from anybody, so it is not parsed as HTML, which can take very long, but
+    searched once for the links as the template writes them. Outputs of notebooks have no such
+    links.
+    """
+    place = text.find('class="appendix"')
+    while place >= 0 and (start := text.find(LINK, place)) >= 0:
+        end = text.find(">", start)
+        if end < 0:
+            return
+        parts = text[start:end].split('"')  # names with `=` and values, by turns
+        found = {
+            key.split()[-1].removesuffix("="): unescape(value)
+            for key, value in zip(parts[::2], parts[1::2], strict=False)
+            if key.split()
+        }
+        if found.get("href", "").startswith("data:") and "data-name" in found:
+            yield found
+        place = end
 
 
 def compressed(content: bytes) -> bytes:

@@ -160,8 +160,8 @@ def run(
         Failed: a notebook failed.
     """
     from analysis.pages import notebooks
+    from analysis.report import collected, requests
     from analysis.report import folders as report_folders
-    from analysis.report import requests
 
     settings, options = settings or ReportSettings(), options or ReportOptions()
     output = output or OutputOptions()
@@ -173,7 +173,7 @@ def run(
     requested = [] if folders else requests.of(models, settings)
     notebooks.check_kernel()
     if folders:
-        report = report_folders.collect([Path(path) for path in folders], options, output)
+        report = collected.collect([Path(path) for path in folders], options, output)
     else:
         report = report_folders.compute(requested, settings, options, output)
     return finish(report, options, output.quiet)

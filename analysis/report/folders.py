@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.commands.parser import OutputOptions
 from analysis.commands.run_folder import (
     MANIFEST,
     RunFolder,
-    done,
-    finished,
-    read_manifest,
-    versions,
+    unfinished,
 )
 from analysis.commands.several import run_together
 from analysis.commands.trainings import several
@@ -23,21 +19,21 @@ from analysis.compare import command as compare_command
 from analysis.compare.inputs import too_few, without_drop
 from analysis.compare.predictors import indices
 from analysis.curves import command as curves_command
-from analysis.curves.csv_logs import LOG
+from analysis.curves.csv_logs import LOG as TRAINING_LOG
 from analysis.curves.log_readers import RECIPE
 from analysis.curves.run_curves import read_logs
 from analysis.curves.run_sources import RunSources
-from analysis.engine.cache import FOLDER
 from analysis.generalization.inputs import trained_on
 from analysis.report import plan as report_plan
 from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
 from analysis.stats.rank_correlation import LEAST
-from analysis.text.terminal import plural
 from mtd.loading import checkpoint_file
+from mtd.utils import folder_files
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
+from mtd.utils.replaced import replaced
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
@@ -62,7 +58,8 @@ class Report:
 
 def present(folder: Path, chosen: Sequence[str]) -> list[str]:
     """The chosen sections whose runs are finished in a report's folder."""
-    return [name for name in chosen if done(folder / name)]
+    held = [name for name in chosen if folder_files.holds(folder, f"{name}/{MANIFEST}")]
+    return [name for name in held if not unfinished(folder / name)]
 
 
 def computed(chosen: Sequence[str]) -> list[str]:
@@ -115,15 +112,23 @@ def compute(
                 if "compare" in chosen and not few:
                     compare(folder.path, output)
                 if logs:
-                    shutil.rmtree(folder.path / "curves", ignore_errors=True)  # logs grow
-                    curves_command.from_logs(logs, inside(folder.path / "curves", output))
+                    with replaced(place_of(folder.path, "curves")) as new:  # logs grow
+                        curves_command.from_logs(logs, inside(new, output))
     return Report(folder, present(folder.path, chosen), ranks)
 
 
 def inside(path: Path, output: OutputOptions) -> OutputOptions:
-    """Output options of a section outside the shared pass: into its folder, silently."""
-    resume = (path / MANIFEST).is_file() and not done(path)
-    return OutputOptions(path, resume or done(path), True, output.command, printed=False)
+    """Output options of a section outside the shared pass: into a new folder, silently."""
+    return OutputOptions(path, False, True, output.command, printed=False)
+
+
+def place_of(folder: Path, section: str) -> Path:
+    """The folder of a section in a report's folder.
+
+    Raises:
+        BadInput: it is a link.
+    """
+    return folder_files.path_of(folder, section)
 
 
 def compare(folder: Path, output: OutputOptions) -> None:
@@ -131,10 +136,9 @@ def compare(folder: Path, output: OutputOptions) -> None:
     parts = compared(folder)
     if len(parts) < 2 or parts[0].name != BENCHMARK:
         return
-    place = folder / "compare"
-    runs = {path.name: read_manifest(path) for path in parts}
-    remove_other(place, {"analysis": "compare", "versions": versions(), "runs": runs})
-    compare_command.from_folders(parts, inside(place, output), names=list(runs))
+    with replaced(place_of(folder, "compare")) as new:
+        names = [path.name for path in parts]
+        compare_command.from_folders(parts, inside(new, output), names=names)
 
 
 def uncomparable(plan: report_plan.ReportPlan) -> str:
@@ -159,14 +163,6 @@ def check_possible(named: Sequence[str], few: str, logs: Sequence[str]) -> None:
         raise BadInput(f"--sections compare: {few}")
     if "curves" in named and not logs:
         raise BadInput("--sections curves: no log beside the checkpoints; give --training RUN")
-
-
-def remove_other(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Remove the folder of a different run, for a section that is quick to recompute."""
-    try:
-        finished(folder, manifest)
-    except BadInput:
-        shutil.rmtree(folder)
 
 
 def compared(folder: Path) -> list[Path]:
@@ -194,81 +190,6 @@ def logged(network: Denoiser) -> Path | None:
     """The folder of the log beside a network's checkpoint; None without one."""
     path = checkpoint_file.locate(network.source["path"])
     places = (path.parent, path.with_suffix(""))
-    return next((p for p in places if (p / LOG).is_file() and (p / RECIPE).is_file()), None)
-
-
-def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptions) -> Report:
-    """A report from run folders, which are copied into its folder.
-
-    Raises:
-        BadInput: no run folder, an analysis that is not a section, two runs of one section, or
-            output inside a run folder.
-    """
-    chosen = report_sections.choose(options.sections or ",".join(report_sections.headings()))
-    runs = runs_of(folders, chosen)
-    names = [name for name in chosen if name in runs]
-    if not names:
-        raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
-    own = read_manifest(folders[0])
-    if len(folders) == 1 and own.get("analysis") == "report" and not output.output_dir:
-        return Report(RunFolder(folders[0], "report", own, command=output.command), names)
-    check_outside(Path(output.output_dir or "runs"), [runs[name] for name in names])
-    manifests = {name: read_manifest(runs[name]) for name in names}
-    models: dict[str, Any] = {}
-    for name, manifest in manifests.items():
-        for model, about in manifest.get("models", {}).items():
-            if models.setdefault(model, about)["sha256"] != about["sha256"]:
-                raise BadInput(f"{runs[name]}: {model} is not the same file as in the other runs")
-    folder = RunFolder(
-        output.output_dir,
-        f"report-{'-'.join(models)}",
-        {"analysis": "report", "versions": versions(), "models": models, "runs": manifests},
-        resume=output.resume,
-        command=output.command,
+    return next(
+        (p for p in places if (p / TRAINING_LOG).is_file() and (p / RECIPE).is_file()), None
     )
-    for name in names:
-        target = folder.path / name
-        if runs[name].resolve() != target.resolve():
-            ignored = shutil.ignore_patterns(FOLDER, "cka-*", "report*")
-            shutil.copytree(runs[name], target, ignore=ignored, dirs_exist_ok=True)
-    return Report(folder, names)
-
-
-def check_outside(output: Path, sources: Sequence[Path]) -> None:
-    """Check that the output is not inside a run folder that is copied into it.
-
-    Raises:
-        BadInput: it is.
-    """
-    place = output.resolve()
-    for source in sources:
-        if place.is_relative_to(source.resolve()):
-            raise BadInput(
-                f"{output}: inside {source}, which is copied into it; choose another --output-dir"
-            )
-
-
-def runs_of(folders: Sequence[Path], chosen: Sequence[str]) -> dict[str, Path]:
-    """The run folder of each section, from run folders, reports and comparisons.
-
-    Raises:
-        BadInput: no run folder, an unfinished one, an analysis that is not a section, or two runs
-            of one section.
-    """
-    runs: dict[str, Path] = {}
-    known = list(report_sections.headings())
-    for path in folders:
-        manifest = read_manifest(path)
-        if not done(path):
-            raise BadInput(f"{path}: a run that is not finished; continue it with --resume")
-        kind = str(manifest.get("analysis"))
-        inner = present(path, chosen) if kind in ("report", "compare") else []
-        for name, place in [(kind, path), *((name, path / name) for name in inner)]:
-            if name == "report":
-                continue
-            if name not in known:
-                raise BadInput(f"{place}: a run of {name}; expected one of {', '.join(known)}")
-            if name in runs:
-                raise BadInput(f"{place}: a second run of {name}, after {runs[name]}; give one")
-            runs[name] = place
-    return runs

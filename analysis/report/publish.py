@@ -13,18 +13,21 @@ import nbformat
 from nbformat import NotebookNode
 
 from analysis.commands.run_folder import MANIFEST
+from analysis.commands.run_tables import reading
 from analysis.pages import html as pages_html
 from analysis.pages import notebooks, pdf
 from analysis.pages.attachments import Attachment
 from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
 from analysis.pages.markdown import markdown
 from analysis.report import sections as report_sections
+from analysis.report.collected import own_files
 from analysis.report.folders import Report
 from analysis.report.printed import show
 from analysis.report.reading import LEADERBOARD, scores
-from analysis.report.settings import ReportOptions
+from analysis.report.settings import FORMATS, ReportOptions
 from analysis.text.markdown import escaped
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, folder_files, limits
+from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
 
 LARGEST = 9_500_000
@@ -34,7 +37,8 @@ LARGEST = 9_500_000
 def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None:
     """Execute the notebooks on the tables in a report's folder, and write the page.
 
-    Nothing is written unless every cell ran.
+    Nothing is written unless every cell ran, and everything is made before the first file is
+    written; each is replaced as a whole, and pages in other formats go last.
 
     Raises:
         BadInput: no kernel, or a file that cannot be written.
@@ -44,30 +48,44 @@ def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None
     note("executing the notebooks", quiet=quiet)
     done = notebooks.execute(composed(report.sections, options.title), folder, PAGE)
     title = heading(done)
-    frame = scores(folder)
+    with reading(folder):
+        frame = scores(folder)
     if not frame.empty:
         report.folder.table(LEADERBOARD, frame)
-    pages = {name: folder / f"{PAGE}.{name}" for name in formats}
     html = fitting(done, attachments(folder, report.sections), title)
     now = made_with(report.sections) | {"title": title}
+    for name, content in contents(done, html, formats).items():
+        place = folder / name
+        if place.parent != folder:
+            folder_files.path_of(folder, place.parent.name)  # no link
+        atomic_write.write(place, content)
     forget(folder, now, formats)
-    if "html" in pages:
-        atomic_write.write(pages["html"], html)
-    if "ipynb" in pages:
-        atomic_write.write(pages["ipynb"], nbformat.writes(done) + "\n")
     atomic_write.write(folder / INPUTS, json.dumps(now, indent=2) + "\n")
-    if "md" in pages:
-        text, pictures = markdown(done, f"{PAGE}_files")
-        for name, content in pictures.items():
-            atomic_write.write(folder / name, content)
-        atomic_write.write(pages["md"], text)
-    if "pdf" in pages:
-        with tempfile.TemporaryDirectory() as place:
-            source = Path(place) / f"{PAGE}.html"
-            source.write_text(html, encoding="utf-8")
-            pdf.pdf(source, pages["pdf"])
     report.folder.finish()
-    show(folder, pages.values())
+    show(folder, [folder / f"{PAGE}.{name}" for name in formats])
+
+
+def contents(done: NotebookNode, html: str, formats: Sequence[str]) -> dict[str, str | bytes]:
+    """The files of the page, by name.
+
+    Raises:
+        BadInput: no browser, or it printed nothing.
+    """
+    made: dict[str, str | bytes] = {}
+    if "pdf" in formats:
+        with tempfile.TemporaryDirectory() as place:
+            source, printed = Path(place) / f"{PAGE}.html", Path(place) / f"{PAGE}.pdf"
+            source.write_text(html, encoding="utf-8")
+            pdf.pdf(source, printed)
+            made[f"{PAGE}.pdf"] = printed.read_bytes()
+    if "md" in formats:
+        text, pictures = markdown(done, f"{PAGE}_files")
+        made |= {**pictures, f"{PAGE}.md": text}
+    if "ipynb" in formats:
+        made[f"{PAGE}.ipynb"] = nbformat.writes(done) + "\n"
+    if "html" in formats:
+        made[f"{PAGE}.html"] = html
+    return made
 
 
 def made_with(sections: Sequence[str]) -> dict[str, Any]:
@@ -126,23 +144,28 @@ def section(name: str) -> NotebookNode:
 def forget(folder: Path, fingerprint: Mapping[str, Any], formats: Sequence[str]) -> None:
     """Remove pages in other formats, if they have other sections or were made by other code."""
     try:
-        before = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        before = folder_files.json(folder, INPUTS)
+    except BadInput:
         before = None
     if before != fingerprint:
         for path in folder.glob(f"{PAGE}.*"):
-            if path.suffix.removeprefix(".") not in formats:
+            kind = path.suffix.removeprefix(".")
+            if kind in FORMATS and kind not in formats:
                 path.unlink()
         if "md" not in formats:
             shutil.rmtree(folder / f"{PAGE}_files", ignore_errors=True)
 
 
 def attachments(folder: Path, sections: Sequence[str]) -> list[Attachment]:
-    """The tables and manifests of a report, by the names that figures link to."""
-    own = [folder / name for name in (MANIFEST, LEADERBOARD) if (folder / name).is_file()]
-    files = [Attachment(path.name, path.read_bytes()) for path in own]
+    """The tables and manifests of a report, by the names that figures link to.
+
+    Those alone that its analyses write.
+
+    Raises:
+        BadInput: one is a link, or no file.
+    """
+    own = [name for name in (MANIFEST, LEADERBOARD) if folder_files.holds(folder, name)]
     for name in sections:
-        for path in sorted((folder / name).iterdir()):
-            if path.suffix == ".csv" or path.name == MANIFEST:
-                files.append(Attachment(f"{name}/{path.name}", path.read_bytes()))
-    return files
+        files = sorted(own_files(folder_files.path_of(folder, name), name))
+        own += [f"{name}/{file}" for file in files if file.endswith(".csv") or file == MANIFEST]
+    return [Attachment(n, folder_files.content(folder, n, limits.ATTACHMENT)) for n in own]

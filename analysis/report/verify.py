@@ -33,7 +33,7 @@ from analysis.report.table_check import ABSOLUTE, RELATIVE, Check
 from analysis.text.matched_noises import KEYS, NAME
 from analysis.text.terminal import grid, plural
 from mtd.loading.cli_options import ModelRequest
-from mtd.utils import output
+from mtd.utils import input_files, limits, output
 from mtd.utils.errors import BadInput, Failed
 
 MODELS = ("model", "sender", "receiver")
@@ -91,17 +91,19 @@ def opened(place: Path) -> Iterator[Path]:
         raise BadInput(f"{place}: no such report; give its folder or its page, report.html")
     from analysis.pages.attachments import attached
 
-    attachments = attached(place.read_text(encoding="utf-8", errors="replace"))
+    page = input_files.content(place, limits.PAGE).decode("utf-8", "replace")
+    attachments = attached(page)
     if not attachments:
         raise BadInput(f"{place}: no tables in it; give a report's folder or page")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name).resolve()
         for attachment in attachments:
             path = root / attachment.name
-            if root not in path.resolve().parents:
-                raise BadInput(f"{place}: {attachment.name!r} is not the name of a table")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(attachment.content)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(attachment.content)
+            except OSError as error:  # a file in the place of a folder
+                raise BadInput(f"{place}: {attachment.name} ({error.strerror})") from None
             if path.name == MANIFEST:  # a page is made from finished runs
                 (path.parent / LOG).write_text('{"runs": [{"finished": "the page"}]}')
         yield root

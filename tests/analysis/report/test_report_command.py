@@ -499,15 +499,6 @@ def test_sections_that_cannot_be_had_are_left_out_and_told(pair, monkeypatch, ca
     assert "skipped section srga: 1 patch" in capsys.readouterr().err
 
 
-def test_derived_sections_are_made_anew(tmp_path):
-    held = tmp_path / "compare"
-    held.mkdir()
-    (held / "manifest.json").write_text('{"runs": {"a": 1}}')
-    report_folders.remove_other(held, {"runs": {"a": 1, "b": 2}})
-    assert not held.exists()
-    report_folders.remove_other(held, {"runs": {}})
-
-
 def test_unfinished_runs_are_no_part_of_a_page(there):
     log = json.loads((there / "out/cka/run.json").read_text())
     log["runs"][-1]["finished"] = None
