@@ -54,7 +54,10 @@ DESCRIPTION = (
 OF_VERIFICATION = ("share", "verify_seed")
 """Options that are for `--verify` alone."""
 
-WITH_VERIFY = ("models", "verify", *OF_VERIFICATION, "images", "device", "custom_models", "quiet")
+WITH_VERIFY = (
+    *("models", "verify", *OF_VERIFICATION, "images", "device", "custom_models", "quiet"),
+    "metrics",
+)
 """Options that `--verify` heeds."""
 
 WITH_FOLDERS = ("models", "sections", "format", "title", "output_dir", "resume", "quiet")

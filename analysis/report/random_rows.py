@@ -14,6 +14,7 @@ from analysis.commands.registry import analysis
 from analysis.commands.run_folder import read_tables
 from analysis.commands.trainings import TRAINING
 from analysis.text import matched_noises
+from mtd.utils import folder_files
 from mtd.utils.errors import BadInput
 
 CROP = ("image", "top", "left", "sha256")
@@ -64,7 +65,7 @@ class RandomRows:
         """
         place = f"{section}/{table}.csv of the report"
         try:
-            frame = read_tables(self.folder / section, [table])[table]
+            frame = read_tables(folder_files.path_of(self.folder, section), [table])[table]
         except (KeyError, ValueError) as error:
             what = "missing" if isinstance(error, KeyError) else f"damaged ({error})"
             raise BadInput(f"{place}: {what}") from None
@@ -75,7 +76,7 @@ class RandomRows:
 
     def holds(self, section: str) -> bool:
         """Whether the section's first table is present; pages omit tables that are too large."""
-        return (self.folder / section / f"{first_table(section)}.csv").is_file()
+        return folder_files.holds(self.folder, f"{section}/{first_table(section)}.csv")
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """A random part of the rows, in order, at least one; whole pairs of views for CKA."""

@@ -17,6 +17,7 @@ import pandas as pd
 from analysis.commands import matched_noises
 from analysis.commands.registry import analysis
 from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
+from analysis.commands.run_tables import reading, table_names
 from analysis.commands.several import run_together
 from analysis.commands.trainings import TRAINING, several
 from analysis.compare.predictors import read_runs
@@ -24,16 +25,18 @@ from analysis.compare.tables import tables
 from analysis.generalization.tables import of_scores
 from analysis.generalization.trainings import with_trainings
 from analysis.report import plan as report_plan
-from analysis.report import requests, sections
+from analysis.report import sections
 from analysis.report.folders import compared, computed, present
 from analysis.report.plan import ReportPlan
 from analysis.report.random_rows import BY_TRAINING, RandomRows, first_table, keys_of
+from analysis.report.reading import LEADERBOARD, scores
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
 from analysis.report.table_check import ABSOLUTE, RELATIVE, Check
+from analysis.report.verify_trust import reported
 from analysis.text.matched_noises import KEYS, NAME
 from analysis.text.terminal import grid, plural
 from mtd.loading.cli_options import ModelRequest
-from mtd.utils import input_files, limits, output
+from mtd.utils import folder_files, input_files, limits, output
 from mtd.utils.errors import BadInput, Failed
 
 MODELS = ("model", "sender", "receiver")
@@ -60,20 +63,25 @@ def run(
     assert options.verify is not None
     with opened(Path(options.verify)) as folder:
         manifest = read_manifest(folder)
-        requested, reported_settings = reported(options.verify, manifest, settings, models)
+        with reading(options.verify):
+            requested, own = reported(options.verify, manifest, settings, models)
+            scored = scored_alike(own, folder)
         seed = options.verify_seed
         seed = secrets.randbelow(2**31 - 1) if seed is None else seed
         drawn = RandomRows(folder, random.Random(seed), options.share)
-        plan = report_plan.make(requested, scored_alike(reported_settings, folder))
-        checks = verify(folder, same_names(manifest, plan), drawn)
+        plan = report_plan.make(requested, scored)
+        with reading(options.verify):
+            checks = verify(folder, same_names(manifest, plan), drawn)
         about = {"checks": [vars(check) for check in checks], "seed": seed, "share": drawn.share}
         output.show(outcome(checks, drawn, seed), results=about)
-    for note in other_versions(manifest):
-        output.show(f"note: {note}", sentences=[note])
+        for note in other_versions(manifest):
+            output.show(f"note: {note}", sentences=[note])
     wrong = [line for check in checks for line in check.wrong]
     if wrong:
         output.show("\n".join(wrong[:PRINTED]))
         raise Failed(f"{options.verify}: {plural(len(wrong), 'value')} not confirmed")
+    if not any(check.checked for check in checks):
+        raise Failed(f"{options.verify}: no value was compared, so nothing is confirmed")
     return Path(options.verify)
 
 
@@ -109,44 +117,6 @@ def opened(place: Path) -> Iterator[Path]:
         yield root
 
 
-def reported(
-    place: str, manifest: Mapping[str, Any], own: ReportSettings, models: Sequence[ModelRequest]
-) -> tuple[list[ModelRequest], ReportSettings]:
-    """The models and settings of a report.
-
-    A report names files, and may name a class of its models. It may come from somebody else, so
-    such a class is only run if this command line names it too.
-
-    Raises:
-        BadInput: it was made from run folders, is no report or damaged, or needs code of its own.
-    """
-    if manifest.get("analysis") != "report":
-        raise BadInput(f"{place}: a run of {manifest.get('analysis')}; expected a report")
-    values = manifest.get("settings")
-    if values is None:
-        raise BadInput(f"{place}: made from run folders; only computed reports can be verified")
-    for name in ("models", "versions", "settings"):
-        if not isinstance(manifest.get(name), dict):
-            raise BadInput(f"{place}: its manifest is damaged ({name})")
-    try:
-        settings = ReportSettings.of(**values)
-    except (BadInput, TypeError) as error:
-        raise BadInput(f"{place}: its manifest is damaged ({error})") from None
-    requested = requests.from_json(manifest.get("requests"), place)
-    factories = {request.options.factory for request in models}
-    for request in requested:
-        factory = request.options.factory
-        if factory and factory not in factories:
-            raise BadInput(
-                f"{place}: runs {factory}, code of its own; if you trust it, say so: "
-                f"--model {factory} --checkpoint {request.path}"
-            )
-    requested = replaced_paths(place, requested, models)
-    images = own.images or settings.images
-    device = own.device if own.device != "cpu" else settings.device
-    return requested, replace(settings, images=images, device=device)
-
-
 def scored_alike(settings: ReportSettings, folder: Path) -> ReportSettings:
     """Settings with those metrics that the report's benchmark has: some may not have been run."""
     benchmark = folder / BENCHMARK / MANIFEST
@@ -155,37 +125,6 @@ def scored_alike(settings: ReportSettings, folder: Path) -> ReportSettings:
         settings = replace(settings, lpips=False, lpips_weights=None)
     computed = [name for name in settings.metrics if name in about.get("metrics", {})]
     return replace(settings, metrics=tuple(computed))
-
-
-def replaced_paths(
-    place: str, requested: Sequence[ModelRequest], replacements: Sequence[ModelRequest]
-) -> list[ModelRequest]:
-    """A report's requests, with paths of replacement files if there are any.
-
-    Raises:
-        BadInput: another number of files.
-    """
-    if not replacements:
-        return list(requested)
-    own = [request for request in requested if not request.options.factory]
-    files = [request for request in replacements if not request.options.factory]
-    by_factory: dict[str, list[str]] = {}
-    for request in replacements:
-        if request.options.factory:
-            by_factory.setdefault(request.options.factory, []).append(request.path)
-    if files and len(files) != len(own):
-        count = plural(len(own), "file")
-        raise BadInput(f"{place}: of {count}; give as many, in their order, or none")
-    paths = iter(file.path for file in files)
-    replaced = []
-    for request in requested:
-        if request.options.factory:
-            others = by_factory.get(request.options.factory, [request.path])
-            path = others.pop(0) if len(others) > 1 else others[0]  # one may be for several
-            replaced.append(replace(request, path=path))
-        else:
-            replaced.append(replace(request, path=next(paths)) if files else request)
-    return replaced
 
 
 def other_versions(manifest: Mapping[str, Any]) -> list[str]:
@@ -235,15 +174,15 @@ def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
     Raises:
         BadInput: other noises or images than the report's.
     """
-    names = [name for name in present(folder, list(sections.headings())) if drawn.holds(name)]
+    names = complete_sections(folder, drawn)
     if not names:
         raise BadInput("no table of any section that can be recomputed")
     same_inputs(read_manifest(folder), plan)
-    rows = {
-        name: drawn.rows(drawn.frame(name, first_table(name)))
-        for name in computed(names)
-        if name != BENCHMARK
-    }
+    first = {name: drawn.frame(name, first_table(name)) for name in computed(names)}
+    for name, frame in first.items():
+        if frame.empty:
+            raise BadInput(f"{name}/{first_table(name)}.csv of the report: has no rows")
+    rows = {name: drawn.rows(frame) for name, frame in first.items() if name != BENCHMARK}
     checks: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="verify-") as place:
         inner = RunFolder(Path(place) / "run", "verify", {"analysis": "verify"})
@@ -256,7 +195,41 @@ def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
         checks += benchmark(drawn, plan)
     if "compare" in names:
         checks += comparison(drawn)
-    return [*checks, *sigmas(names, drawn, plan)]
+    return [*checks, *sigmas(names, drawn, plan), *leaderboard(folder)]
+
+
+def complete_sections(folder: Path, drawn: RandomRows) -> list[str]:
+    """The sections of a report that are recomputed.
+
+    Raises:
+        BadInput: one has no manifest, is not finished, is of another analysis, or lacks the table
+            that is recomputed.
+    """
+    known = list(sections.headings())
+    held = [name for name in known if folder_files.path_of(folder, name).exists()]
+    finished = present(folder, held)
+    for name in held:
+        if name not in finished:
+            raise BadInput(f"{name} of the report: its manifest is missing, or it is not finished")
+        kind = read_manifest(folder / name).get("analysis")
+        if kind != name:
+            raise BadInput(f"{name} of the report: a run of {kind}")
+        if (table := first_table(name)) and name != "curves" and not drawn.holds(name):
+            raise BadInput(
+                f"{name}/{table}.csv of the report: missing; a page that was too large for it "
+                "cannot be verified: give the report's folder"
+            )
+    return [name for name in held if name != "curves" and first_table(name)]
+
+
+def leaderboard(folder: Path) -> Iterator[Check]:
+    """The leaderboard again from the tables of the sections, if they are those that it is of."""
+    name = Path(LEADERBOARD).stem
+    again, frame = scores(folder), read_tables(folder, [name]).get(name)
+    if frame is not None and set(frame) == set(again):
+        check = Check(LEADERBOARD)
+        check.compare(frame, again, ("model",))
+        yield check
 
 
 def sigmas(names: Sequence[str], drawn: RandomRows, plan: ReportPlan) -> Iterator[Check]:
@@ -400,22 +373,34 @@ def outcome(checks: Sequence[Check], drawn: RandomRows, seed: int) -> str:
     for check in checks:
         counts = (f"{check.checked:,}", f"{check.of:,}")
         differences = [f"{d:.1e}" if d else "0" for d in (check.absolute, check.relative)]
-        verdict = f"{len(check.wrong)} DO NOT AGREE" if check.wrong else "agree"
+        verdict = "agree" if check.checked or not check.of else "not recomputed"
+        verdict = f"{len(check.wrong)} DO NOT AGREE" if check.wrong else verdict
         rows.append([check.table, *counts, *differences, verdict])
     about = (
         f"numbers agree if they differ by at most {ABSOLUTE:g} + {RELATIVE:g} of the computed one\n"
         f"rows drawn at random, {100 * drawn.share:.3g}% of each table (of CKA, whole pairs of "
         "views), and all scores that follow from the results; the same rows with --verify-seed "
-        f"{seed}\nnot recomputed: {', '.join(left_out(drawn)) or 'none'}"
+        f"{seed}\nnot compared: the page's sentences and figures, and what the manifests say of "
+        "models and training beside digests of files\n"
+        f"not recomputed: {', '.join(left_out(drawn, checks)) or 'none'}"
     )
     return f"{grid(rows)}\n{about}"
 
 
-def left_out(drawn: RandomRows) -> list[str]:
-    """The tables of a report's sections that are not recomputed."""
-    return [
-        f"{name}/{path.name}"
-        for name in sections.headings()
-        for path in sorted((drawn.folder / name).glob("*.csv"))
-        if name == "curves" or not drawn.holds(name) or not keys_of(name, path.stem)
-    ]
+def left_out(drawn: RandomRows, checks: Sequence[Check] = ()) -> list[str]:
+    """The tables of a report's folder that are not recomputed."""
+    whole = {check.table for check in checks}
+    known, left = list(sections.headings()), []
+    for name in [*known, *others_in(drawn.folder, known)]:
+        tables = table_names(drawn.folder / name)
+        kept = name in known and name != "curves"
+        left += [f"{name}/{table}.csv" for table in tables if not (kept and keys_of(name, table))]
+    own = [f"{table}.csv" for table in table_names(drawn.folder)]
+    return [*left, *(table for table in own if table not in whole)]
+
+
+def others_in(folder: Path, known: Sequence[str]) -> list[str]:
+    """The names of the folders in a report that are no sections."""
+    return sorted(
+        path.name for path in folder.iterdir() if path.is_dir() and path.name not in known
+    )

@@ -11,7 +11,7 @@ from torch import nn
 from analysis.cka import command as cka_command
 from analysis.commands.command import parser as analysis_parser
 from analysis.commands.model_names import names_of
-from analysis.report import command, requests, verify
+from analysis.report import command, requests, verify_trust
 from analysis.report.requests import SHARED
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
@@ -110,8 +110,8 @@ def test_replacements_of_a_class_that_is_there_twice():
     ]
     one = ModelRequest("x.pth", LoadOptions(factory="m:f"))
     both = [one, ModelRequest("y.pth", LoadOptions(factory="m:f"))]
-    replaced = verify.replaced_paths("r", requested, [one])
+    replaced = verify_trust.replaced_paths("r", requested, [one])
     assert [r.path for r in replaced] == ["x.pth", "x.pth"]
     assert [r.options for r in replaced] == [r.options for r in requested]
-    replaced = verify.replaced_paths("r", requested, both)
+    replaced = verify_trust.replaced_paths("r", requested, both)
     assert [r.path for r in replaced] == ["x.pth", "y.pth"]
