@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from analysis.commands.run_folder import TEXT_FILE, RunFolder, read_manifest, read_tables
-from analysis.plotting.literal_text import literal, literally
 from analysis.commands.run_tables import reading
+from analysis.plotting.literal_text import literal, literally
 from analysis.text.markdown import plain
 from mtd.utils import folder_files, limits
 from mtd.utils.errors import BadInput
