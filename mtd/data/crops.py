@@ -143,11 +143,12 @@ def _random_corner(image: Photograph, size: int, seed: int, index: int) -> tuple
 def _counts(images: Sequence[Photograph], size: int, count: int) -> list[int]:
     """The number of crops of each image, as long as they fit without overlap."""
     capacity = [(image.height // size) * (image.width // size) for image in images]
-    counts = [0] * len(images)
-    while sum(counts) < count and counts != capacity:
+    counts, left = [0] * len(images), min(count, sum(capacity))
+    while left:
         for i in range(len(images)):
-            if counts[i] < capacity[i] and sum(counts) < count:
+            if counts[i] < capacity[i] and left:
                 counts[i] += 1
+                left -= 1
     return counts
 
 
@@ -198,7 +199,7 @@ def busiest(pixels: Pixels, side: int) -> tuple[slice, slice]:
     """
     height, width = pixels.shape[:2]
     rows, columns = min(side, height), min(side, width)
-    gray = pixels.astype(np.int64).sum(2)
+    gray = pixels.sum(2, dtype=np.int64)
     edges = np.zeros_like(gray)
     edges[:, 1:] += np.abs(np.diff(gray, axis=1))
     edges[1:] += np.abs(np.diff(gray, axis=0))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtd.data import exr_header
-from mtd.utils import atomic_write, input_files
+from mtd.utils import atomic_write, input_files, library_messages
 from mtd.utils.errors import BadInput
 
 SUFFIX = ".exr"
@@ -93,8 +93,9 @@ def _open(path: str | Path, header_only: bool = False) -> Any:
         text = str(path)
         name = text if text.isascii() else f"/dev/fd/{file.fileno()}"  # it takes names in UTF-8
         try:
-            opened = library.File(name, separate_channels=True, header_only=header_only)
-            _ = opened.header() if header_only else opened.channels()  # where damage is noticed
+            with library_messages.dropped():
+                opened = library.File(name, separate_channels=True, header_only=header_only)
+                _ = opened.header() if header_only else opened.channels()  # where it sees damage
         except (RuntimeError, ValueError, TypeError) as error:
             raise BadInput(f"{path}: damaged EXR file ({error})") from None
     return opened

@@ -95,6 +95,8 @@ class ImageFile:
     def with_colors(self, colors: AnyPixels) -> ImageFile:
         """The same image with other colors (H, W, 1 or 3); alpha and profile stay."""
         alpha = self.pixels[..., self.colors.shape[2] :]
+        if not alpha.size:
+            return replace(self, pixels=colors)
         return replace(self, pixels=np.concatenate([colors, alpha], axis=2))
 
 

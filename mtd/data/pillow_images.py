@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import struct
 import threading
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mtd.utils import input_files, limits
+from mtd.utils import input_files, library_messages, limits
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000")
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
@@ -67,6 +69,7 @@ class _PillowLimit:
             if not any(self.users.values()):
                 self.limit = Image.MAX_IMAGE_PIXELS
             self.users[checked] += change
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # about damage that it reads over
             if self.users[True]:  # Pillow warns above its limit, and raises above twice of it
                 Image.MAX_IMAGE_PIXELS = limit
                 said = f".*exceeds limit of {limit} pixels"
@@ -78,6 +81,15 @@ class _PillowLimit:
 PILLOW_LIMIT = _PillowLimit()
 
 
+class _Bounded(io.BufferedReader):
+    """A file of which no more is read, and allocated, than there is."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
+            size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """An image whose pixels are read later.
@@ -85,7 +97,12 @@ def opened(path: Path) -> Iterator[Image.Image]:
     Raises:
         BadInput: not a regular file, or a frame that is larger than the limit.
     """
-    with input_files.opened(path) as file, PILLOW_LIMIT.opened(file) as image:
+    with (
+        input_files.opened(path) as file,
+        _Bounded(io.FileIO(file.fileno(), closefd=False)) as bounded,
+        PILLOW_LIMIT.opened(bounded) as image,
+        library_messages.dropped(),
+    ):
         yield image
 
 

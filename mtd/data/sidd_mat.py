@@ -73,4 +73,5 @@ def _describe(path: Path, variable: str) -> Variable:
         size = " x ".join(map(str, shape))
         raise BadInput(f"{path}: {name} is {kind}, {size}; expected uint8 {SHAPES}")
     limits.DECODED_GIB.check(prod(shape) / 2**30, f"{path}: {name}")
+    limits.MAT_BLOCKS.check(prod(shape[:-3]), f"{path}: {name}")
     return variables[name]

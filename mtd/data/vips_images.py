@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtd.utils import input_files
+from mtd.utils import input_files, library_messages
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def pixels(
     try:
         # by a source: in a file's name, libvips would take [...] for options; and by a descriptor,
         # since names need not be UTF-8
-        with input_files.opened(path) as file:
+        with input_files.opened(path) as file, library_messages.dropped():
             source = pyvips.Source.new_from_descriptor(file.fileno())
             image: Any = pyvips.Image.new_from_source(source, "", fail_on="error", **options)
             stored = np.asarray(image.numpy())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mtd.utils.errors import BadInput
@@ -10,7 +10,7 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtd.inference.tiling import Layout, Tile
+    from mtd.inference.tiling import Image, Layout, Tile
     from mtd.networks.normalization import Normalization
     from mtd.utils.seeds import Key
 
@@ -237,8 +237,58 @@ def _denoise_part(
     def call(tile: Tensor, keys: Sequence[Key], mask: Tensor | None) -> Tensor:
         return _call(model, tile, keys, mask, sigma, normalization)
 
-    output = tiling.blend(call, padded, keys, mask, layout.grid, report)
+    output = noisy.new_empty((*noisy.shape[:2], *padded.shape[-2:]))
+    for rows, band in tiling.bands(call, padded, keys, mask, layout.grid, report):
+        output[..., rows, :] = band
     return output[..., : noisy.shape[-2], : noisy.shape[-1]]
+
+
+def denoise_in_bands(
+    model: nn.Module,
+    noisy: Image,
+    *,
+    keys: Sequence[Key],
+    tile: Tile = "auto",
+    overlap: int | None = None,
+    memory: int = MEMORY,
+    input_mask: Tensor | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """As `denoise`, of what need not be in memory as a whole, and band by band.
+
+    Args:
+        model, keys, tile, overlap, memory, input_mask, progress: see `denoise`.
+        noisy: (B, C, H, W), which gives tensors when it is cut. It is cut as a whole if it needs no
+            tiles, or if the network normalizes whole images.
+
+    Yields:
+        Which images, which of their rows, and the denoised values (b, C, rows, W) of these.
+
+    Raises:
+        BadInput: see `denoise`.
+    """
+    import torch
+
+    from mtd.inference import tiling
+
+    batch, _, height, width = noisy.shape
+    layout = tiling.layout(model, (batch, height, width), tile, overlap, memory)
+    normalizes = bool(getattr(model, "normalizes", False))
+    if layout.grid is None or normalizes or min(height, width) < tiling.smallest(model):
+        given = {"tile": tile, "overlap": overlap, "memory": memory, "progress": progress}
+        whole = denoise(model, noisy[...], keys=keys, input_mask=input_mask, **given)  # type: ignore[arg-type]
+        yield slice(0, batch), slice(0, height), whole
+        return
+
+    def call(part: Tensor, keys: Sequence[Key], mask: Tensor | None) -> Tensor:
+        with torch.no_grad():
+            return _call(model, part, keys, mask, None, None)
+
+    for images in layout.parts(batch):
+        cut, mask = tiling.Images(noisy, images), None if input_mask is None else input_mask[images]
+        own = list(keys[images])
+        for rows, band in tiling.bands(call, cut, own, mask, layout.grid, progress or _silent):
+            yield images, rows, band
 
 
 def _padded(

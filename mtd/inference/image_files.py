@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +17,15 @@ from tqdm import tqdm
 from mtd.data import image_io
 from mtd.data.image_io import ImageFile
 from mtd.inference import tiling
-from mtd.inference.forward import denoise
+from mtd.inference.forward import denoise_in_bands
 from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
 from mtd.utils import output
 from mtd.utils.errors import BadInput, Failed, Partial
 from mtd.utils.messages import plural, verb
+
+ROWS = 64
+"""Rows that are rounded at once, in float64."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def pending(jobs: list[Job], *, resume: bool, overwrite: bool) -> list[Job]:
     Raises:
         BadInput: outputs exist, and neither option is given; or a folder cannot be written.
     """
-    complete = [job for job in jobs if all(target.exists() for target in job.targets)]
+    complete = {job for job in jobs if all(target.exists() for target in job.targets)}
     existing = [target for job in jobs for target in job.targets if target.exists()]
     if existing and not (resume or overwrite):
         raise BadInput(
@@ -252,20 +256,15 @@ def restore(
     Raises:
         BadInput: the output is not finite.
     """
-    top = 2**image.depth - 1
-    colors = torch.from_numpy(image.colors.astype(np.float32) / top).permute(2, 0, 1)[None]
-    grayscale, inputs = colors.shape[1] == 1, channels(model)
-    noisy = colors.expand(1, 3, -1, -1) if grayscale and inputs == 3 else colors
-    keys = [image.digest]
-    if not grayscale and inputs == 1:
-        noisy = colors.transpose(0, 1)
-        keys = [f"{image.digest}/{c}" for c in range(3)]
+    noisy, levels = Levels(image.colors, channels(model)), np.empty_like(image.colors)
+    digest = image.digest
+    keys = [digest] if noisy.shape[0] == 1 else [f"{digest}/{c}" for c in range(3)]
     mask = None
     if options.input_mask is not None:
         mask = input_mask(image, options.input_mask, options.seed)
-    denoised = denoise(
+    bands = denoise_in_bands(
         model,
-        noisy.contiguous(),
+        noisy,
         keys=keys,
         tile=options.tile,
         overlap=options.overlap,
@@ -273,25 +272,61 @@ def restore(
         input_mask=None if mask is None else mask.expand(len(keys), -1, -1, -1),
         progress=lambda pixels: progress(pixels // len(keys)),
     )
-    if not denoised.isfinite().all():
-        raise BadInput("the network's output is not finite")
-    if grayscale:
-        denoised = denoised.mean(1, keepdim=True)
-    elif inputs == 1:
-        denoised = denoised.transpose(0, 1)
-    masked = colors if mask is None else colors * mask
-    return _rounded(image, denoised, top), _rounded(image, masked, top)
+    for images, rows, band in bands:
+        for start in range(rows.start, rows.stop, ROWS):
+            part = slice(start, min(start + ROWS, rows.stop))
+            values = band[..., start - rows.start : part.stop - rows.start, :]
+            noisy.round(values, levels[part], images)
+    if mask is None:
+        return image.with_colors(levels), image
+    visible = image.colors * mask[0, 0, ..., None].numpy().astype(image.colors.dtype)
+    return image.with_colors(levels), image.with_colors(visible)
+
+
+class Levels:
+    """The colors of an image as a network takes them, (B, C, H, W), converted where they are cut.
+
+    A grayscale image is repeated for a color network; the channels of a color image are the images
+    of a batch for a grayscale network.
+
+    Args:
+        colors: (H, W, 1 or 3), 8 or 16 bits.
+        inputs: channels of the network, 1 or 3.
+    """
+
+    dtype = torch.float32
+
+    def __init__(self, colors: image_io.AnyPixels, inputs: int) -> None:
+        self.colors, self.inputs = colors, inputs
+        self.top = np.iinfo(colors.dtype).max
+        self.apart = colors.shape[2] == 3 and inputs == 1
+        self.shape = (3 if self.apart else 1, inputs, *colors.shape[:2])
+
+    def __getitem__(self, place: Any) -> Tensor:
+        images, rows, columns = (slice(None),) * 3 if place is ... else (place[0], *place[-2:])
+        part = self.colors[rows, columns].astype(np.float32)
+        part /= self.top
+        values = torch.from_numpy(part).permute(2, 0, 1)
+        values = values[images, None] if self.apart else values.expand(self.inputs, -1, -1)[None]
+        return values.contiguous()
+
+    def round(self, values: Tensor, levels: image_io.AnyPixels, images: slice) -> None:
+        """Write a network's output (b, C, rows, W), clipped and rounded, as levels (rows, W, c).
+
+        Raises:
+            BadInput: the output is not finite.
+        """
+        if not values.isfinite().all():
+            raise BadInput("the network's output is not finite")
+        if self.apart:
+            values, levels = values[:, 0], levels[..., images]
+        else:
+            values = values[0].mean(0, keepdim=True) if levels.shape[2] == 1 else values[0]
+        rounded = values.permute(1, 2, 0).double().clamp_(0, 1).mul_(self.top).round_()
+        levels[...] = rounded.numpy()
 
 
 def input_mask(image: ImageFile, ratio: float, seed: int) -> Tensor:
     """A random input mask, boolean (1, 1, H, W), True kept; see `keyed_input_mask`."""
     height, width = image.pixels.shape[:2]
     return keyed_input_mask(height, width, ratio, seed, [image.digest])
-
-
-def _rounded(image: ImageFile, values: Tensor, top: int) -> ImageFile:
-    """(1, C, H, W) in [0, 1] as the colors of an image of the same kind."""
-    levels = values[0].permute(1, 2, 0).double().clamp(0, 1).mul(top).round().numpy()
-    if image.depth == 8:
-        return image.with_colors(levels.astype(np.uint8))
-    return image.with_colors(levels.astype(np.uint16))

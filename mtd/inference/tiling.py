@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -206,15 +206,54 @@ def _ramp(distance: Tensor, shared: int, radius: int | None) -> Tensor:
     return ((distance - guard) / (shared - 2 * guard)).clamp(0, 1)
 
 
-def blend(
+class Image(Protocol):
+    """What tiles are cut from: a tensor, or what gives tensors when it is cut."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def __getitem__(self, place: Any, /) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Images:
+    """Some images of a batch.
+
+    Attributes:
+        batch: of all images.
+        which: of them.
+    """
+
+    batch: Image
+    which: slice
+
+    @property
+    def shape(self) -> Sequence[int]:
+        count = len(range(*self.which.indices(self.batch.shape[0])))
+        return (count, *self.batch.shape[1:])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.batch.dtype
+
+    def __getitem__(self, place: tuple[Any, ...]) -> Tensor:
+        return self.batch[self.which, :, *place[-2:]]
+
+
+def bands(
     call: Call,
-    image: Tensor,
+    image: Image,
     keys: Sequence[seeds.Key],
     mask: Tensor | None,
     grid: tuple[Axis, Axis],
     report: Callable[[int], object],
-) -> Tensor:
-    """All tiles of `image` (B, C, H, W) through `call`, weighted and added up.
+) -> Iterator[tuple[slice, Tensor]]:
+    """All tiles of an image through `call`, weighted and added up, from top to bottom.
+
+    At any time one row of tiles is in memory, not the whole image.
 
     Args:
         call: from a tile, the keys of its masks, and its part of the input mask, if any.
@@ -223,24 +262,33 @@ def blend(
         mask: the input mask, (B, 1, H, W), if any.
         grid: rows and columns of tiles.
         report: called with the number of pixels of each finished tile.
+
+    Yields:
+        Rows that are finished, and their values (B, C, rows, W).
     """
     rows, columns = grid
     kind = torch.promote_types(image.dtype, torch.float32)
-    total: Tensor | None = None
-    done, area = 0, image.shape[0] * image.shape[-2] * image.shape[-1]
-    count = len(rows.starts) * len(columns.starts)
+    batch, _, height, width = image.shape
+    done, area, count = 0, batch * height * width, len(rows.starts) * len(columns.starts)
+    above: Tensor | None = None  # sums of rows that the tiles above share with the next ones
     for i, (top, down) in enumerate(zip(rows.starts, rows.weights, strict=True)):
+        total: Tensor | None = None
+        below = slice(top, min(top + rows.tile, height))
         for j, (left, across) in enumerate(zip(columns.starts, columns.weights, strict=True)):
-            place = (..., slice(top, top + rows.tile), slice(left, left + columns.tile))
+            place = (..., below, slice(left, left + columns.tile))
             own = [f"{key}@{top},{left}" for key in keys]
             output = call(image[place], own, None if mask is None else mask[place])
             if total is None:
-                size = (*output.shape[:2], *image.shape[-2:])
-                total = torch.zeros(size, dtype=kind, device=image.device)
-            weight = down[place[1], None] * across[None, place[2]]
-            total[place] += output * weight.to(image.device, kind)
+                size = (*output.shape[:2], below.stop - top, width)
+                total = torch.zeros(size, dtype=kind, device=output.device)
+                if above is not None:
+                    total[..., : above.shape[-2], :] = above
+            weight = down[below, None] * across[None, place[2]]
+            total[..., place[2]] += output * weight.to(output.device, kind)
             now = area * (i * len(columns.starts) + j + 1) // count
             report(now - done)
             done = now
-    assert total is not None
-    return total.to(image.dtype)
+        assert total is not None
+        end = rows.starts[i + 1] if i + 1 < len(rows.starts) else height
+        yield slice(top, end), total[..., : end - top, :].to(image.dtype)
+        above = total[..., end - top :, :].clone()

@@ -87,6 +87,9 @@ DECODED_GIB = Limit("MTD_MAX_DECODED_GIB", 4, "GiB once decoded")
 MAT_VARIABLES = Limit("MTD_MAX_MAT_VARIABLES", 10_000, "variables")
 """Variables of a MATLAB file."""
 
+MAT_BLOCKS = Limit("MTD_MAX_MAT_BLOCKS", 100_000, "blocks")
+"""Images in a variable of a MATLAB file."""
+
 JSON = Limit("MTD_MAX_JSON_MB", 32, "MB")
 """Size of a JSON file."""
 

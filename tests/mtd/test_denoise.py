@@ -296,3 +296,29 @@ def test_what_is_skipped_is_said_once(in_process: Call, folder: Path) -> None:
     assert code == 0 and err.count(f"{folder}: 3 files skipped (1 .cr2, 2 .txt)\n") == 1
     code, out, err = run(in_process, folder, "--quiet", output="again")
     assert (code, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize("channels, inputs", [(3, 3), (3, 1), (1, 3)])
+def test_a_large_image_is_converted_band_by_band(
+    monkeypatch: pytest.MonkeyPatch, channels: int, inputs: int
+) -> None:
+    """No more real numbers are in memory than those of a row of tiles; the result is the same."""
+    torch.manual_seed(0)
+    network = DnCNN(DnCNNConfig(in_chans=inputs, features=2, depth=3)).eval()
+    image = ImageFile(noise(channels, np.uint8, 400, 90))
+    whole, _ = image_files.restore(
+        network, image, image_files.DenoiseOptions("off", None, GIB), lambda pixels: None
+    )
+    cut: list[int] = []
+    convert = image_files.Levels.__getitem__
+
+    def counted(levels: image_files.Levels, place: object) -> torch.Tensor:
+        part = convert(levels, place)
+        cut.append(part.shape[-2] * part.shape[-1])
+        return part
+
+    monkeypatch.setattr(image_files.Levels, "__getitem__", counted)
+    how = image_files.DenoiseOptions(32, 16, GIB)
+    tiled, _ = image_files.restore(network, image, how, lambda pixels: None)
+    assert len(cut) > 50 and max(cut) <= 32 * 32
+    assert np.array_equal(tiled.pixels, whole.pixels)

@@ -75,6 +75,10 @@ def bomb(name: str = "x", shape: tuple[int, ...] = (4, 4, 4, 3)) -> bytes:
             mats.variable("x", (10**5, 10**5, 1, 3), b"", compressed=True),
             r"x, 27\.93968 GiB once decoded; .* MTD_MAX_DECODED_GIB to raise it",
         ),
+        (
+            mats.variable("x", (40_000_000, 1, 1, 3), b""),
+            r"x, 4e\+07 blocks; the limit is 100000: .* MTD_MAX_MAT_BLOCKS to raise it",
+        ),
         (mats.variable("x", (1, 10_000, 1, 3), b"", kind=1), "x is cell, 1 x 10000"),
         (mats.variable("x" * 5000, (1, 1), b""), "a header of 5000 bytes"),
         (mats.variable("x", (1, 1), b"")[:-9], "it is cut short"),
