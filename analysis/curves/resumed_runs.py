@@ -12,9 +12,9 @@ test.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, islice, pairwise
 
 from analysis.curves.logged import LOSS, Line, Point
 from analysis.curves.progress import Progress, two_processes
@@ -172,7 +172,8 @@ class Attempts:
             tests = [test for test in at.tests if not test.names]
             if tests:
                 unnamed[step] = once(tests, at.count or 1, step == self.last)
-        numbered, repeated = unnamed_tests(unnamed, self.begun_after | {self.last})
+        ended = self.begun_after | {self.last}
+        numbered, repeated = unnamed_tests(unnamed, ended, {point.name for point in named})
         return [*training, *numbered, *named], repeated
 
 
@@ -201,7 +202,7 @@ def once(tests: list[Line], processes: int, unfinished: bool) -> list[Point]:
 
 
 def unnamed_tests(
-    tests: Mapping[int, list[Point]], unfinished: Iterable[int]
+    tests: Mapping[int, list[Point]], unfinished: Iterable[int], taken: Container[str] = ()
 ) -> tuple[list[Point], list[int]]:
     """Tests without names, numbered by their order at each step, and the steps of repeated ones.
 
@@ -211,6 +212,7 @@ def unnamed_tests(
     Args:
         tests: by step.
         unfinished: steps after which the run ended, which may have fewer.
+        taken: names of other tests.
 
     Raises:
         BadInput: most steps have more tests than some other.
@@ -226,10 +228,13 @@ def unnamed_tests(
             f"step {repeated[0]:,}: a second test set and a repeated test look alike; write "
             "the test set's name before <epoch: …, Average PSNR: …>"
         )
+    every = (UNNAMED if number == 1 else f"{UNNAMED} {number}" for number in count(1))
+    free = (name for name in every if name not in taken)
+    names = list(islice(free, max(counts.values(), default=0)))
     points = [
-        point._replace(name=UNNAMED if number == 1 else f"{UNNAMED} {number}")
+        point._replace(name=name)
         for of_step in tests.values()
-        for number, point in enumerate(of_step[-sets:], 1)
+        for name, point in zip(names, of_step[-sets:], strict=False)
     ]
     return points, repeated
 

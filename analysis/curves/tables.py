@@ -86,18 +86,22 @@ def curves_of_log(run: str, lines: Sequence[Line]) -> tuple[pd.DataFrame, list[s
             f"Of {code(run)}, step {steps} has more tests without names than other steps: they are "
             "taken for repeated tests, of which the last count."
         )
-    if dropped := len(final.points) - len(frame):
+    if dropped := sum(not math.isfinite(point.value) for point in final.points):
         notes.append(f"Of {code(run)}, {plural(dropped, 'value')} dropped: NaN or infinite.")
     return frame, notes
 
 
 def curves_from_points(run: str, points: Iterable[Point]) -> pd.DataFrame:
-    """Curves from points, without values that are not finite; columns `COLUMNS`."""
-    rows = [
-        (run, point.source, point.quantity, point.name, point.step, point.value)
+    """Curves from points, without values that are not finite; columns `COLUMNS`.
+
+    Of several values of one curve at one step, as of tags with one meaning, the last counts.
+    """
+    values = {
+        (run, point.source, point.quantity, point.name, point.step): point.value
         for point in points
         if math.isfinite(point.value)
-    ]
+    }
+    rows = [(*key, value) for key, value in values.items()]
     order = {key: place for place, key in enumerate(dict.fromkeys(row[1:4] for row in rows))}
     rows.sort(key=lambda row: order[row[1:4]])
     return pd.DataFrame(rows, columns=list(COLUMNS))

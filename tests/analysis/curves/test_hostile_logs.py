@@ -222,3 +222,17 @@ def test_losses_of_events_that_are_no_numbers(tmp_path, tensorboard):
     result = read_curves({"a": event_files.write(tmp_path, data)})
     assert result.curves.step.tolist() == [4]
     assert json.dumps(result.manifest, allow_nan=False)
+
+
+def test_a_test_set_may_have_the_name_of_one_without(tmp_path):
+    text = f"{TEST}<epoch: 1, iter: 100, lr: 1> G_loss: 0.5 # psnr: 20\n"
+    (tmp_path / "a.log").write_text(text)
+    curves = read_curves({"a": tmp_path}).curves
+    tests = curves[curves.quantity == "psnr"]
+    assert dict(zip(tests.noise, tests.value, strict=True)) == {"test": 20, "test 2": 30}
+
+
+def test_two_tags_of_one_meaning_are_one_curve(tmp_path, tensorboard):
+    tags = {"validation/psnr of X/psnr": 20.0, "psnr of X": 21.0}
+    result = read_curves({"a": event_files.write(tmp_path, framed(event(1, **tags)))})
+    assert result.curves.value.tolist() == [21]
