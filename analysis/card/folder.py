@@ -78,7 +78,7 @@ def check_models(folder: Path, models: Collection[str]) -> None:
             name = folder_files.json(path.parent, path.name)["model_info"]["name"]
         except (BadInput, LookupError, TypeError):
             continue  # changed, which `check` refuses, or no card
-        if name not in models:
+        if str(name) not in models:
             raise BadInput(
                 f"{folder}: holds the card of {name}, a model that is not among those of the new "
                 "cards; name a new folder, or delete that card"

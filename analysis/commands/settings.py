@@ -13,6 +13,7 @@ from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
+from mtd.utils.cli import LARGEST
 from mtd.utils.errors import BadInput, nearest
 
 REFERENCE = "gaussian:15"
@@ -381,7 +382,8 @@ def number(kind: type, about: Option, value: Any) -> int | float:
         and (about.above is None or converted > about.above)
         and (about.below is None or converted < about.below)
     )
-    if not exact or not inside or converted != converted:
+    too_large = kind is int and not -LARGEST < converted < LARGEST
+    if not exact or not inside or too_large or converted != converted:
         raise ValueError(what)
     return int(converted) if kind is int else float(converted)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +15,14 @@ from analysis.card.folder import CONTENTS, RESULT, digest, listed
 from analysis.card.images import read as read_images
 from mtd.metrics import METRICS
 from mtd.metrics.registry import remember
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
 
 PROTOCOL = "protocol."
 """How the names of a protocol's values begin in a card."""
+
+LONG = 16
+"""Digits from which on a text is no number of images."""
 
 DIGITS = 4
 """Decimals of metrics that are not known here."""
@@ -141,16 +144,21 @@ def read(path: Path) -> Card:
     Raises:
         BadInput: not valid, or changed since it was made.
     """
-    try:
-        content = path.read_bytes()
-        record = json.loads(content)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: no record that can be read ({error})") from None
+    content = input_files.content(path, limits.JSON)
+    record = input_files.parsed_json(input_files.decoded(content, path), path)
     schema.check(record, path)
     if (path.parent / CONTENTS).is_file():
         check_digest(path, content, listed(path.parent).get(path.name))
+    try:
+        return _card(path, record)
+    except (OverflowError, RecursionError):
+        raise BadInput(f"{path}: a number in it is too large") from None
+
+
+def _card(path: Path, record: Mapping[str, Any]) -> Card:
+    """A card from a valid record."""
     details = record["source_metadata"].get("additional_details", {})
-    about = record["model_info"]["additional_details"]
+    about = record["model_info"].get("additional_details", {})
     protocol = {
         name.removeprefix(PROTOCOL): value
         for name, value in details.items()
@@ -197,8 +205,8 @@ def trained_on(text: str | None) -> tuple[str, ...] | None:
     (('gaussian:15',), None, None)
     """
     try:
-        found = json.loads(text or "null")
-    except ValueError:
+        found = input_files.parsed_json(text or "null", "trained_on")
+    except BadInput:
         return None
     return tuple(map(str, found)) if isinstance(found, list) else None
 
@@ -214,7 +222,7 @@ def score(result: Mapping[str, Any]) -> Score:
     if interval.get("confidence_level", 0.95) != 0.95:
         interval = {}
     given = [str(more.get(name, "")) for name in ("photographs", "images")]
-    photographs, images = (int(count) if count.isdecimal() else 0 for count in given)
+    photographs, images = (int(n) if n.isdecimal() and len(n) < LONG else 0 for n in given)
     return Score(
         own,
         of,
@@ -240,5 +248,7 @@ def values(path: Path, details: Mapping[str, str]) -> pd.DataFrame | None:
     place = path.parent / Path(details.get("per_image.file", IMAGES)).name
     if not place.is_file():
         return None
-    check_digest(place, place.read_bytes(), details.get("per_image.sha256"))
+    check_digest(
+        place, input_files.content(place, limits.JSON_LINES), details.get("per_image.sha256")
+    )
     return read_images(place)

@@ -5,7 +5,7 @@ A suite is a TOML file with the keys `KEYS`; those of the package are in the fol
 
 from __future__ import annotations
 
-import tomllib
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,9 @@ from mtd.noise import specs as noise_specs
 from mtd.noise.base import Noise
 from mtd.noise.drawing import Drawing, SeedPolicy
 from mtd.noise.training_noise import PREPARED, TrainingNoise
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput, nearest, one_of
+from mtd.utils.printable import shortened
 
 FOLDER = Path(__file__).parent / "suites"
 
@@ -99,11 +101,9 @@ def load(name: str) -> Suite:
     if path.suffix != ".toml":
         path, packaged = FOLDER / f"{ALIASES.get(name, name)}.toml", True
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise BadInput(f"suite {name}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise BadInput(f"suite {name}: not TOML ({error})") from None
+        values = input_files.toml(path)
+    except BadInput as error:
+        raise BadInput(f"suite {error}") from None
     for key in values:
         if key not in KEYS:
             raise BadInput(f"suite {name}: no key {key!r}; {nearest(key, KEYS)}")
@@ -123,7 +123,7 @@ def _check_own_name(name: str) -> None:
         BadInput: it is not.
     """
     if not name.strip() or not name.isprintable() or {"/", "\\"} & set(name):
-        raise BadInput(f"name {name!r}: expected a name in one line without slashes")
+        raise BadInput(f"name {shown(name)}: expected a name in one line without slashes")
     if name.strip().casefold() in {*names(), *ALIASES, *PROTOCOLS}:
         raise BadInput(
             f'name {name!r} has a meaning of its own; set another one, such as name = "my {name}"'
@@ -172,7 +172,7 @@ def _check_once(key: str, texts: Sequence[str]) -> None:
     Raises:
         BadInput: it has.
     """
-    if twice := next((text for text in texts if texts.count(text) > 1), None):
+    if twice := next((text for text, count in Counter(texts).items() if count > 1), None):
         raise BadInput(f"{key}: {twice} is given twice; leave one out")
 
 
@@ -189,16 +189,22 @@ Check = Callable[[str, Any], Any]
 """From a key and its value to the value as it is kept; raises `BadInput`."""
 
 
+def shown(value: Any) -> str:
+    """A value as messages quote it."""
+    return shortened(repr(value))
+
+
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise BadInput(f"{key} {value!r}: expected a string")
+        raise BadInput(f"{key} {shown(value)}: expected a string")
     return value
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         example = '["kodak24"]' if key == "test_sets" else '["gaussian:15"]'
-        raise BadInput(f"{key} {value!r}: expected a list of strings such as {example}")
+        raise BadInput(f"{key} {shown(value)}: expected a list of strings such as {example}")
+    limits.NOISES.check(len(value), key)
     return tuple(value)
 
 
@@ -224,7 +230,7 @@ def _whole(least: int, most: int | None = None) -> Check:
     def check(key: str, value: Any) -> int:
         if type(value) is not int or value < least or (most is not None and value > most):
             ends = f"{least} up" if most is None else f"{least} to {most}"
-            raise BadInput(f"{key} {value!r}: expected a whole number from {ends}")
+            raise BadInput(f"{key} {shown(value)}: expected a whole number from {ends}")
         return value
 
     return check
@@ -232,7 +238,7 @@ def _whole(least: int, most: int | None = None) -> Check:
 
 def _flag(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise BadInput(f"{key} {value!r}: expected true or false")
+        raise BadInput(f"{key} {shown(value)}: expected true or false")
     return value
 
 
@@ -248,8 +254,8 @@ def _clip(key: str, value: Any) -> bool | tuple[str, ...]:
     if isinstance(value, bool):
         return value
     if not isinstance(value, list):
-        raise BadInput(f'{key} {value!r}: expected true, false or a list such as ["poisson"]')
-    for kind in value:
+        raise BadInput(f'{key} {shown(value)}: expected true, false or a list such as ["poisson"]')
+    for kind in _texts(key, value):
         one_of(f"{key}: kind of noise", kind, noise_specs.kinds())
     _check_once(key, value)
     return tuple(value) or False

@@ -91,7 +91,7 @@ def _argument(text: str) -> tuple[str, Any]:
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
         json.dumps(parsed)  # as it will be recorded; dates stay text
-    except (tomllib.TOMLDecodeError, TypeError, RecursionError):
+    except (ValueError, TypeError, RecursionError):  # thousands of digits are a ValueError, too
         return name, value
     return name, parsed
 

@@ -18,6 +18,7 @@ from mtd.noise.mixture import Mixture
 from mtd.noise.synthetic import Gaussian, Poisson, SaltPepper, Spatial, Speckle
 from mtd.utils import plugins
 from mtd.utils.errors import BadInput, nearest
+from mtd.utils.printable import shortened
 
 GROUP = "mtd.noises"
 
@@ -28,6 +29,9 @@ NAME = re.compile(r"[\w.+-]+")
 
 MATCHED = ":="
 """Between `gaussian` and the noise whose strength it has."""
+
+LONGEST = 1000
+"""Characters of a specification."""
 
 DRAW = re.compile(r"[0-9]{1,9}")
 """A draw in a specification."""
@@ -83,6 +87,11 @@ def parse(spec: str) -> Noise:
     """
     if not isinstance(spec, str):
         raise BadInput(f"noise {spec!r}: expected a specification such as 'gaussian:15'")
+    if len(spec) > LONGEST:
+        raise BadInput(
+            f"noise {shortened(spec)!r}: {len(spec)} characters; expected up to {LONGEST}, such as "
+            "'gaussian:15'"
+        )
     if MATCHED in spec:
         return _matched(spec)
     before, at, after = spec.partition("@")
@@ -109,6 +118,8 @@ def _matched(spec: str) -> MatchedGaussian:
         hint = f"no kind {kind!r}; {nearest(kind, kinds())}" if name == Gaussian.name else ""
         expected = "expected gaussian:= and a synthetic noise, as in gaussian:=poisson:3"
         raise BadInput(f"noise {spec!r}: {'; '.join(filter(None, (expected, hint)))}")
+    if MATCHED in other:
+        raise BadInput(f"noise {spec!r}: expected a noise of its own strength after {MATCHED}")
     return MatchedGaussian(parse(other))
 
 

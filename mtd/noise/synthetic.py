@@ -16,6 +16,9 @@ from torch import Tensor
 from mtd.noise.base import Levelled
 from mtd.utils.errors import BadInput
 
+DIGITS = 9
+"""Most digits of a number of values."""
+
 Image = NDArray[np.floating]
 """(H, W, C)."""
 
@@ -87,7 +90,7 @@ class Poisson(Levelled):
         values = options.get("values", "256")
         if values == "unique":
             return cls(plain.level, None)
-        if not values.isdecimal():
+        if not values.isdecimal() or len(values) > DIGITS:
             raise BadInput(f"noise {spec!r}: values is a whole number or 'unique'")
         return cls(plain.level, int(values))
 

@@ -222,6 +222,10 @@ def gibibytes(text: str) -> float:
     return between(text, 2.0**40, "GiB above 0, such as 2 or 0.5")
 
 
+LARGEST = 2**63
+"""Whole numbers are below it, so that they fit into 64 bits."""
+
+
 def whole_number(lowest: int) -> Callable[[str], int]:
     """An argparse type: a whole number of at least `lowest`.
 
@@ -234,7 +238,7 @@ def whole_number(lowest: int) -> Callable[[str], int]:
             value = int(text)
         except ValueError:
             value = lowest - 1
-        if value < lowest:
+        if not lowest <= value < LARGEST:
             raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from {lowest} up")
         return value
 

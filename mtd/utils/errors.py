@@ -21,6 +21,10 @@ class Partial(RuntimeError):
     """Some parts of the work failed and are listed, the others are done; exit status 3."""
 
 
+LONGEST = 200
+"""Characters from which on a word is compared with no other: the time grows with their square."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known words closest to a given one, for the end of an error message.
 
@@ -30,7 +34,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     'known: gaussian, poisson'
     """
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.6) if len(word) < LONGEST else []
     if close:
         return f"did you mean {' or '.join(close)}?"
     shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")

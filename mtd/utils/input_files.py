@@ -129,8 +129,21 @@ def text(path: str | Path, limit: Limit) -> str:
     Raises:
         BadInput: see `content`; or it is not UTF-8.
     """
+    return decoded(content(path, limit), path)
+
+
+def decoded(read: bytes, path: str | Path) -> str:
+    """The text of bytes that were read, without its byte order mark.
+
+    Args:
+        read: the bytes.
+        path: of their file, for messages.
+
+    Raises:
+        BadInput: they are not UTF-8.
+    """
     try:
-        return content(path, limit).decode("utf-8-sig").replace("\r\n", "\n")
+        return read.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not UTF-8 at byte {error.start}; expected a text file") from None
 
