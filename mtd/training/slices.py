@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import platform
 import time
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from mtd.training.logs import SLICES
+from mtd.utils import input_files, limits
 from mtd.utils.csv_cells import unquoted
 from mtd.utils.messages import plural
 
@@ -239,10 +241,10 @@ def device_name(device: torch.device) -> str:
 def seconds_first(folder: Path, device: str) -> float:
     """How long the last slice in a folder took to its first reading, if on the same device."""
     try:
-        with (folder / SLICES).open(newline="", encoding="utf-8") as file:
-            rows = [
-                row for row in csv.DictReader(file) if unquoted(row.get("device") or "") == device
-            ]
-        return float(rows[-1]["seconds_first"]) if rows else 0.0
-    except (OSError, KeyError, TypeError, ValueError):
+        text = input_files.text(folder / SLICES, limits.TABLE)
+        read = csv.DictReader(io.StringIO(text, newline=""))
+        rows = [row for row in read if unquoted(row.get("device") or "") == device]
+        seconds = float(rows[-1]["seconds_first"]) if rows else 0.0
+        return seconds if math.isfinite(seconds) else 0.0
+    except (KeyError, TypeError, ValueError, csv.Error):
         return 0.0

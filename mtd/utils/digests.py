@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, input_files, limits
 from mtd.utils.errors import BadInput
 from mtd.utils.home import unusable
 
@@ -113,13 +113,9 @@ def read(path: Path) -> dict[str, str]:
     Raises:
         BadInput: it does not have the form of `sha256sum`.
     """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8"
-        raise BadInput(f"{path}: cannot be read ({reason})") from None
+    lines = input_files.text(path, limits.JSON).splitlines()
     found = {}
     for line in lines:
         digest, _, name = line.partition("  ")

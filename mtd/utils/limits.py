@@ -150,7 +150,6 @@ RESTARTS = Limit("MTD_MAX_RESTARTS", 1000, "restarts")
 EVENT = Limit("MTD_MAX_EVENT_MB", 4, "MB")
 """Size of a record of TensorBoard events; larger ones, which hold pictures, are skipped."""
 
-<<<<<<< HEAD
 COLUMNS = Limit("MTD_MAX_TABLE_COLUMNS", 10_000, "columns")
 """Columns of a table of a run."""
 
@@ -162,10 +161,9 @@ PAGE = Limit("MTD_MAX_PAGE_MB", 64, "MB")
 
 UNPACKED = Limit("MTD_MAX_PAGE_UNPACKED_MB", 500, "MB")
 """Size of all files that are embedded in a page, unpacked."""
-=======
+
 NOISES = Limit("MTD_MAX_NOISES", 1000, "noises or test sets")
 """Noises or test sets of a suite."""
 
 JSON_LINES = Limit("MTD_MAX_JSON_LINES_MB", 256, "MB")
 """Size of the values of single images beside a card."""
->>>>>>> 043a959 (Suites, cards and specifications of noise are read within limits; one line for damaged ones)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, input_files, limits
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
 
@@ -93,7 +93,8 @@ class Resumable:
     def _began(self) -> tuple[str, str]:
         """Address and validator of the file that the beginning is of; empty where unknown."""
         known = self.origin.is_file()
-        lines = self.origin.read_text("utf-8", "replace").splitlines() if known else []
+        read = input_files.content(self.origin, limits.JSON) if known else b""
+        lines = read.decode("utf-8", "replace").splitlines()
         address, validator, *_ = [*lines, "", ""]
         return address, validator
 

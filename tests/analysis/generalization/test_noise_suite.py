@@ -116,6 +116,14 @@ def test_a_file_of_ones_own(tmp_path):
         ('noises = ["a"]\nlimit = true', "limit True: expected a whole number from 1 up"),
         ('noises = ["a"]\nabout = 3', "about 3: expected a string"),
         ("noises = [", "not TOML"),
+        ("noises = " + "[" * 5000, "not TOML .nested too deeply"),
+        (f"crop = {'9' * 5000}", "not TOML .a number with too many digits"),
+        ("a." * 200 + "b = 1", "not TOML .a key of more than 100 parts"),
+        ('noises = ["gaussian:=' + "gaussian:=" * 90 + 'isp"]', "expected a noise of its own"),
+        (f'noises = ["{"x" * 9000}"]', "9000 characters; expected up to 1000, such as"),
+        (f"{'k' * 9000} = 1", "no key 'kkk"),
+        (f"about = [{'1, ' * 9000}]", "about .{200}: expected a string"),
+        ("noises = [" + '"isp", ' * 1001 + "]", "noises, 1001 noises or test sets; the limit is 1"),
         ('noises = ["gausian:15"]', "no kind 'gausian'; did you mean gaussian"),
         ('seed_polcy = "legacy"', "no key 'seed_polcy'; did you mean seed_policy"),
         ('seed_policy = "legacy_image"', "'legacy_image': did you mean legacy_per_image"),
@@ -160,7 +168,7 @@ def test_names_that_are_not_there(tmp_path):
     expected = r"suite 'papr': no suite .*no file that ends in \.toml; did you mean paper\?$"
     with pytest.raises(BadInput, match=expected):
         noise_suite.load("papr")
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="no such file"):
         noise_suite.load(str(tmp_path / "absent.toml"))
 
 
