@@ -98,6 +98,7 @@ def observer(
         sigma=settings.bandwidth,
         leave_out=settings.measure == "cka" and settings.intervals and not small,
         device=inputs.forward.device,
+        memory=int(settings.memory * 2**30),
     )
 
 

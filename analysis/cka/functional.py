@@ -54,7 +54,8 @@ def cka(
     import torch
 
     from analysis.cka import hsic, hsic_from_grams
-    from analysis.cka.hsic_from_features import Features, from_features
+    from analysis.cka.features import Features
+    from analysis.cka.hsic_from_features import from_features
 
     sides = [as_tensor(side) for side in (x, y)]
     if min(map(len, sides)) == 0:

@@ -13,7 +13,7 @@ are lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import add, sub
 
@@ -50,6 +50,11 @@ class Side:
     columns: Tensor
     members: Tensor
     owner: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """P and A."""
+        return self.columns.shape[1], self.members.shape[1]
 
     @classmethod
     def of(
@@ -89,6 +94,18 @@ class Part:
 
     first: Side
     second: Side
+
+    @property
+    def held(self) -> int:
+        """Bytes of its `Moments`."""
+        return len(self.first.members) * pair_bytes(self.first.shape, self.second.shape)
+
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The representations of both sides of each numerator."""
+        a, b = self.first.members, self.second.members
+        first = a[:, :, None].expand(-1, -1, b.shape[1])
+        second = b[:, None, :].expand(-1, a.shape[1], -1)
+        return first.flatten(), second.flatten()
 
     def moments(self, x: Samples, y: Samples) -> Moments:
         """The sums over samples x of the first side and y of the second, (K, …) each."""
@@ -152,8 +169,39 @@ def chosen_columns(values: Tensor, chosen: Tensor) -> Tensor:
     return values[:, chosen].transpose(0, 1)
 
 
+def pair_bytes(first: tuple[int, int], second: tuple[int, int]) -> int:
+    """Bytes of the sums of a pair of groups, of (P, A) and (Q, B) features and representations."""
+    (p, a), (q, b) = first, second
+    return 8 * ((p + a + 1) * (q + b + 1) - 1)
+
+
+def working_bytes(first: tuple[int, int], second: tuple[int, int], samples: int) -> int:
+    """Bytes that one pair of groups takes while sums over some samples are made of it.
+
+    Both sides' features, in float32 and float64, and their norms; then what numerators are made of.
+    """
+    (p, a), (q, b) = first, second
+    return max(samples * (12 * (p + q) + 8 * (a + b)), 3 * pair_bytes(first, second))
+
+
+def portions(parts: Sequence[Part], memory: int) -> Iterator[list[Part]]:
+    """Parts, in their order, a few at a time: as many as have sums of `memory` bytes together."""
+    some: list[Part] = []
+    for part in parts:
+        if some and sum(one.held for one in some) + part.held > memory:
+            yield some
+            some = []
+        some.append(part)
+    if some:
+        yield some
+
+
 def parts_of(
-    widths: list[int], pairs: list[tuple[slice, slice]], device: torch.device
+    widths: list[int],
+    pairs: list[tuple[slice, slice]],
+    device: torch.device,
+    memory: int,
+    samples: int,
 ) -> tuple[list[Part], Tensor]:
     """Pairs of ranges of representations as parts, those of equal shape together.
 
@@ -161,6 +209,8 @@ def parts_of(
         widths: features of each representation.
         pairs: ranges of representations of both sides.
         device: of the tensors.
+        memory: bytes that a part may take, unless a single pair takes more.
+        samples: how many are added up at a time.
 
     Returns:
         The parts, and the order that puts their numerators, one part after another, into that of
@@ -175,11 +225,14 @@ def parts_of(
     parts, places = [], []
     sizes = [(a.stop - a.start) * (b.stop - b.start) for a, b in pairs]
     firsts = torch.tensor([0, *sizes]).cumsum(0).tolist()
-    for indices in alike.values():
-        chosen = [[pairs[index][side] for index in indices] for side in (0, 1)]
-        first, second = (Side.of(ranges, starts, widths, device) for ranges in chosen)
-        parts.append(Part(first, second))
-        places += [torch.arange(firsts[i], firsts[i] + sizes[i]) for i in indices]
+    for of in alike.values():
+        shapes = [(sum(widths[side]), side.stop - side.start) for side in pairs[of[0]]]
+        most = max(1, memory // working_bytes(shapes[0], shapes[1], samples))
+        for indices in (of[start : start + most] for start in range(0, len(of), most)):
+            chosen = [[pairs[index][side] for index in indices] for side in (0, 1)]
+            first, second = (Side.of(ranges, starts, widths, device) for ranges in chosen)
+            parts.append(Part(first, second))
+            places += [torch.arange(firsts[i], firsts[i] + sizes[i]) for i in indices]
     order = torch.cat(places).argsort() if places else torch.zeros(0, dtype=torch.int64)
     return parts, order
 

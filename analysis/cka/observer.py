@@ -13,7 +13,9 @@ from torch import Tensor
 from analysis.cka import hsic, removal, spectra
 from analysis.cka.cells import deranged
 from analysis.cka.control_cells import ControlCells, Row, Wanted, view_slices
-from analysis.cka.hsic_from_features import Features, from_features
+from analysis.cka.feature_sums import MEMORY
+from analysis.cka.features import Features
+from analysis.cka.hsic_from_features import from_features
 from analysis.cka.hsic_from_grams import from_grams
 from analysis.cka.hsic_sums import HSIC
 from analysis.cka.positions import Positions
@@ -97,6 +99,7 @@ class Representations(Observer):
         sigma: the factor of the median distance.
         leave_out: compute HSIC without each photograph, too.
         device: where sums over features are computed.
+        memory: bytes that these sums may take.
 
     Attributes:
         batches: what is kept of each batch, by its index; gathered.
@@ -121,6 +124,7 @@ class Representations(Observer):
         sigma: float = 1.0,
         leave_out: bool = True,
         device: torch.device | str = "cpu",
+        memory: int = MEMORY,
     ) -> None:
         super().__init__()
         for name, word, known in (
@@ -138,6 +142,7 @@ class Representations(Observer):
         self.given, self.remove_components = given, remove_components
         self.seed, self.estimator = seed, estimator
         self.kernel, self.factor, self.leave_out, self.device = kernel, sigma, leave_out, device
+        self.memory = memory
         self.add_state("batches", {}, reduce="gather")
         self._drawn: tuple[list[str], Positions] | None = None
         self._removal: Removal | None = None
@@ -249,6 +254,7 @@ class Representations(Observer):
             crops=crops,
             ranks=self.ranks if ranks is None else ranks,
             device=self.device,
+            memory=self.memory,
         )
 
     def _of_batch(

@@ -10,6 +10,7 @@ from analysis.commands.settings import (
     Settings,
     controls_option,
     intervals_option,
+    memory_option,
     option,
     untrained_option,
 )
@@ -55,6 +56,8 @@ class CKASettings(Settings):
         controls: ceiling, floor and untrained networks beside the values; see
             `analysis.cka.controls`.
         untrained: number of untrained networks of each architecture.
+        memory: GiB that sums over pairs of layers may take; the number of pairs grows with the
+            square of the number of models.
         over_training: folders of training runs, whose snapshots are the models; see
             `analysis.cka.over_training`.
     """
@@ -128,6 +131,11 @@ class CKASettings(Settings):
     intervals: bool = intervals_option("photographs")
     controls: bool = controls_option()
     untrained: int = untrained_option()
+    memory: float = memory_option(
+        "memory for the sums over pairs of layers, whose number grows with the square of the "
+        "number of models; with less, the features are read more often",
+        0.5,
+    )
     over_training: tuple[str, ...] = option(
         (),
         "folder of a training run, instead of models: similarity over its snapshots, between the "

@@ -126,9 +126,9 @@ def limit_option(default: int | None, shown: str = "") -> Any:
     return option(default, "number of crops", minimum=1, shown=shown or str(default))
 
 
-def memory_option(help: str) -> Any:
+def memory_option(help: str, default: float = 2.0) -> Any:
     """The field of how much memory a step of the computation may take, in GiB."""
-    return option(2.0, help, metavar="GIB", above=0, below=2.0**40)
+    return option(default, help, metavar="GIB", above=0, below=2.0**40)
 
 
 def intervals_option(what: str = "crops") -> Any:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from analysis.cka import hsic
-from analysis.cka.hsic_from_features import Features, from_features
+from analysis.cka.features import Features
+from analysis.cka.hsic_from_features import from_features
 from analysis.cka.hsic_from_grams import from_grams
 
 

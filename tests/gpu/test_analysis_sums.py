@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import analysis
 from analysis.cka import hsic
-from analysis.cka.hsic_from_features import Features, from_features
+from analysis.cka.features import Features
+from analysis.cka.hsic_from_features import from_features
 from analysis.stats import gram_pca
 from mtd.masking import MaskPolicy
 from mtd.metrics import psnr_ssim

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import torch
 
+from analysis.cka.features import Features
 from analysis.cka.hsic import gram
-from analysis.cka.hsic_from_features import Features, from_features
+from analysis.cka.hsic_from_features import from_features
 from analysis.cka.hsic_from_grams import from_grams
 from analysis.cka.hsic_sums import HSIC
 

@@ -12,7 +12,8 @@ from torch import Tensor
 import mtd
 from analysis.cka.cells import Cells
 from analysis.cka.command import ANALYSIS
-from analysis.cka.hsic_from_features import Features, from_features
+from analysis.cka.features import Features
+from analysis.cka.hsic_from_features import from_features
 from analysis.cka.hsic_sums import Similarity
 from analysis.cka.observer import Representations
 from analysis.cka.settings import CKASettings

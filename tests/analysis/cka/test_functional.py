@@ -12,9 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.cka.features import Features
 from analysis.cka.functional import CKA, cka
 from analysis.cka.hsic import CHUNK, gram, u_center
-from analysis.cka.hsic_from_features import Features, from_features
+from analysis.cka.hsic_from_features import from_features
 from mtd.utils.errors import BadInput
 from tests.helpers.cka_forms import by_features, by_grams, cka_of, hsic_of, oracle
 

@@ -1,0 +1,78 @@
+"""Sums over many pairs of representations: how much of them is in memory at a time."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+import torch
+
+from analysis.cka import moments
+from analysis.cka.cells import Cells, deranged
+from analysis.cka.features import Features
+from analysis.cka.hsic_from_features import from_features
+from analysis.cka.moments import Moments
+
+
+@pytest.fixture
+def most_held(monkeypatch) -> dict[str, int]:
+    """The most bytes of `Moments` that were in memory together, and of a part's own features."""
+    most, now = {"sums": 0, "features": 0}, {"sums": 0}
+    begin, columns = Moments.__init__, moments.chosen_columns
+
+    def gone(count: int) -> None:
+        now["sums"] -= count
+
+    def counted(self, sums) -> None:
+        begin(self, sums)
+        count = sum(one.nbytes for one in sums)
+        now["sums"] += count
+        most["sums"] = max(most["sums"], now["sums"])
+        weakref.finalize(self, gone, count)
+
+    def copied(values, chosen):
+        found = columns(values, chosen)
+        if len(chosen) > 1:
+            most["features"] = max(most["features"], found.nbytes)
+        return found
+
+    monkeypatch.setattr(Moments, "__init__", counted)
+    monkeypatch.setattr(moments, "chosen_columns", copied)
+    return most
+
+
+def many_pairs(models: int) -> tuple[Features, list[int], Cells]:
+    """Four layers of each of some models; all pairs of models, as blocks and across crops."""
+    count = 4 * models
+    stream = torch.Generator().manual_seed(0)
+    crops = torch.randn(12, 20, 6 * count, generator=stream)
+    views = [slice(4 * i, 4 * i + 4) for i in range(models)]
+    blocks = [(a, b) for i, a in enumerate(views) for b in views[i + 1 :]]
+    across = [(4 * i, 4 * j) for i in range(models) for j in range(i, models)]
+    return Features([lambda: crops], [12]), [6] * count, Cells(count, blocks, across, across)
+
+
+def test_sums_over_pairs_are_held_in_portions_within_the_memory(most_held):
+    memory, held = 300_000, []
+    for models in (5, 10):
+        features, widths, cells = many_pairs(models)
+        photographs, across = [[0, 1], [2, 3, 4], [5]], deranged(list("aabbbcdefghi"))
+        most_held.update(sums=0, features=0)
+        options = {"photographs": photographs, "across": across}
+        cut = from_features(features, widths, cells, memory=memory, **options)
+        held.append(dict(most_held))
+        whole = from_features(features, widths, cells, **options)
+        for one, other in ((cut.main, whole.main), (cut.across, whole.across)):
+            torch.testing.assert_close(one.numerator, other.numerator, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(one.without, other.without, rtol=1e-12, atol=1e-12)
+            assert torch.equal(one.weights, other.weights) and one.weight == other.weight
+        torch.testing.assert_close(cut.power, whole.power, rtol=1e-12, atol=0)
+        assert len(cut.spectra) == len(whole.spectra) == len(widths)
+    assert all(of["sums"] < 0.6 * memory and of["features"] < 0.5 * memory for of in held)
+    assert most_held["sums"] > 4 * held[-1]["sums"], "of all pairs at once"
+
+
+def test_one_pair_is_computed_however_little_the_memory(most_held):
+    features, widths, cells = many_pairs(2)
+    cut, whole = (from_features(features, widths, cells, memory=of) for of in (1, 2**30))
+    torch.testing.assert_close(cut.block(0).value, whole.block(0).value, rtol=1e-12, atol=1e-12)
