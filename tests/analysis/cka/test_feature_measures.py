@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from analysis.cka import transport as transports
 from analysis.cka.feature_measures import (
     FEATURE_MEASURES,
+    matched,
     mean_cosine,
     mean_squared_cca,
     pwcca,
@@ -265,3 +266,8 @@ def test_float32_with_a_large_mean(name):
     sides = [(side + 1000).astype(np.float32) for side in related(60, 5, 5)]
     exact = ORACLES[name](*(side.astype(float) for side in sides))
     assert FUNCTIONS[name](*sides) == pytest.approx(exact, abs=1e-7)
+
+
+def test_a_correlation_beyond_1_by_rounding_is_1():
+    for sign in (1.0, -1.0):
+        assert matched(torch.full((1, 1), sign * (1 + 1e-12), dtype=torch.float64)) == sign

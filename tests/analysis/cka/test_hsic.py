@@ -218,3 +218,13 @@ def test_too_few_samples():
         by_grams(layers(3, 4, 5))
     with pytest.raises(BadInput, match="3 samples"):
         by_features(layers(3, 4, 5))
+
+
+def test_without_samples_in_pairs_there_is_nothing_across_photographs():
+    grams = torch.stack([hsic.gram(side) for side in layers(9, 3, 4)])
+    cells = Cells(2, across=[(0, 1)])
+    few = torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5])
+    for across in (None, few):
+        sums = from_grams(grams, cells, photographs=[torch.tensor([0])], across=across)
+        assert sums.across.weight == 0 and sums.across.numerator.tolist() == [0]
+        assert sums.across_photographs().value.isnan().all()

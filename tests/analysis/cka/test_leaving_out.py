@@ -132,3 +132,11 @@ def test_a_feature_of_a_single_photograph_costs_no_interval(monkeypatch):
     x[ROWS[4], 0] = y[ROWS[4], 0]
     assert transport.is_assignment(12, 36) and not transport.is_assignment(11, 36)
     assert np.isfinite(check("soft_matching", x, y)).all()
+
+
+def test_a_feature_that_is_constant_but_for_rounding_is_none():
+    x, y = sides(4, 4)
+    more = torch.cat([x, 1e3 + 1e-13 * torch.randn(COUNT, 1, dtype=torch.float64).sign()], 1)
+    assert float((more[:, 4] - more[0, 4]).abs().max()) < 1e-9 and more[:, 4].std() > 0
+    alone = np.array(left("soft_matching", x, y))
+    assert np.array(left("soft_matching", more, y)) == pytest.approx(alone, abs=1e-9)

@@ -135,3 +135,21 @@ def test_intervals_cover_the_mean_score_over_sets_of_photographs(photographs, pa
     ratio = np.mean(high - low) / (2 * 1.96 * score.std())
     print(f"{photographs} x {patches}: covered {covered:.3f}, {ratio:.2f} times as wide as needed")
     assert covered >= 0.92 and ratio < 2
+
+
+def test_one_component_is_the_largest():
+    features = SETS["test_far"].astype(np.float64)
+    u, s, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
+    found = gram_pca.scores(gram_pca.gram(torch.from_numpy(features)), 1).numpy()
+    assert found.shape == (len(features), 1)
+    assert np.abs(found[:, 0]) == pytest.approx(np.abs(u[:, 0] * s[0]), abs=1e-9)
+
+
+def test_features_along_one_line_have_one_component():
+    along = torch.tensor([0.0, 1.0, 3.0, 7.0, 2.0, 10.0], dtype=torch.float64)
+    features = along[:, None] * torch.tensor([[0.6, 0.8, 0.0]], dtype=torch.float64) + 5
+    own, others = gram_pca.projected(gram_pca.gram(features), [0, 1, 2, 3], [4, 5], 3)
+    assert own.shape == (4, 1) and others.shape == (2, 1)
+    centered = (along - along[:4].mean())[:, None]
+    sign = float(torch.sign(own[3, 0]))
+    assert torch.allclose(sign * torch.cat([own, others]), centered, atol=1e-8)

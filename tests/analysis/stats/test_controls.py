@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.stats.controls import NOTHING, Controls, Series, average, deviation, gap, halves
+from analysis.stats.controls import (
+    NOTHING,
+    Controls,
+    Series,
+    average,
+    deviation,
+    gap,
+    halves,
+    mean_of,
+)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(3, size=12), RNG.normal(1, size=12)
@@ -75,3 +84,21 @@ def test_bands_hold_for_all_noises_at_once():
     paired = stats.ttest_rel(X, Y + 0.1).confidence_interval(0.99)
     half = math.hypot((paired.high - paired.low) / 2, over)
     assert found["above_untrained_band_high"] - found["above_untrained"] == pytest.approx(half)
+
+
+def test_a_mean_over_crops_and_without_each_photograph():
+    draws = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 4])
+    found = mean_of(X, draws, 2.5)
+    assert found.value == pytest.approx(X.mean()) and found.scale == 2.5
+    assert found.without == pytest.approx([X[draws != i].mean() for i in range(5)])
+    assert len(mean_of(X, np.zeros(12, dtype=np.int64)).without) == 0, "there is no other"
+    for values in (np.zeros(0), np.array([1.0, math.nan, 2.0])):
+        nothing = mean_of(values, np.arange(len(values)))
+        assert math.isnan(nothing.value) and len(nothing.without) == 0
+
+
+def test_logarithms_of_numbers_below_1():
+    found = Series(0.25, np.array([0.5, 1.0, 4.0, 0.0, -1.0])).log()
+    assert found.value == pytest.approx(-2 * math.log(2))
+    assert found.without[:3] == pytest.approx([-math.log(2), 0, 2 * math.log(2)])
+    assert np.isnan(found.without[3:]).all()

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from analysis.stats.controls import NOTHING, Series
-from analysis.stats.model_differences import MEAN, table
+from analysis.stats.model_differences import MEAN, of_pairs, table
 
 COUNT = 12
 NOISES = ("x", "y", "z")
@@ -136,3 +136,26 @@ def test_trainings_of_two_models_are_independent_samples():
         ]
         expected = row.value + np.hypot(*halves) * np.array([-1, 1])
         assert (row[f"{name}low"], row[f"{name}high"]) == pytest.approx(tuple(expected))
+
+
+def test_differences_of_pairs_have_students_intervals_and_a_mean_over_noises():
+    rng = np.random.default_rng(1)
+    for noises in (("x",), ("x", "y"), NOISES):
+        each = {noise: rng.normal(place, 1, COUNT) for place, noise in enumerate(noises)}
+        series = {noise: mean_of(values) for noise, values in each.items()}
+        frame = of_pairs({("a", "b"): series, ("a", "c"): series}, COUNT)
+        assert list(dict.fromkeys(zip(frame.model_a, frame.model_b, strict=True))) == [
+            ("a", "b"),
+            ("a", "c"),
+        ]
+        rows = frame[frame.model_b == "c"].set_index("noise")
+        assert list(rows.index) == [*noises, *([MEAN] if len(noises) > 1 else [])]
+        each[MEAN] = np.mean(list(each.values()), 0)
+        for noise, row in rows.iterrows():
+            test = stats.ttest_1samp(each[noise], 0)
+            band = 0.95 if noise == MEAN else 1 - 0.05 / len(noises)
+            assert row.value == pytest.approx(each[noise].mean())
+            bounds = test.confidence_interval(0.95)
+            assert (row.low, row.high) == pytest.approx(tuple(bounds))
+            bounds = test.confidence_interval(band)
+            assert (row.band_low, row.band_high) == pytest.approx(tuple(bounds))
