@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+from importlib import import_module
 from pathlib import Path
 
 from tests.attack import readers
@@ -11,6 +13,12 @@ from tests.attack.outcomes import Counts
 from tests.attack.reader import Reader, input_of
 
 MODULE = "tests.attack.readers"
+
+LIBRARIES = ("mtd.loading.load", "mtd.training.state", "analysis.curves.command", "PIL.Image")
+LIBRARIES += ("analysis.srga.command", "analysis.report.verify", "torch._dynamo")
+"""What is imported before processes are forked; none of it starts a thread."""
+
+FORK = multiprocessing.get_context("fork")
 
 
 def main() -> None:
@@ -42,15 +50,17 @@ def write(reader: Reader, seed: int, number: int, folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    (found,) = outcomes(reader, MODULE, seed, 1, first=number)
+    (found,) = outcomes(reader, MODULE, seed, 1, first=number, context=FORK)
     print(f"{folder}: {found.kind} {found.detail}")
 
 
 def attack(chosen: list[Reader], seed: int, count: int) -> None:
     """Attack readers; print a row of the table for each, and its defects."""
+    for name in LIBRARIES:
+        import_module(name)
     print(f"| reader | inputs | refused | accepted | defects | CPU seconds |\n|{' --- |' * 6}")
     for one in chosen:
-        counts = Counts.of(outcomes(one, MODULE, seed, count))
+        counts = Counts.of(outcomes(one, MODULE, seed, count, context=FORK))
         row = (one.name, count, counts.refused, counts.accepted, len(counts.defects))
         print(f"| {' | '.join(map(str, row))} | {counts.seconds:.0f} |", flush=True)
         for line in counts.lines(one.name, seed):

@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mtd.utils import output
 from mtd.utils.errors import BadInput, Failed, Partial
@@ -68,6 +69,7 @@ def outcomes(
     first: int = 0,
     limits: Limits = LIMITS,
     seeds: Sequence[Files] | None = None,
+    context: Any = SERVER,
 ) -> list[Outcome]:
     """What became of some inputs of a reader.
 
@@ -79,6 +81,7 @@ def outcomes(
         first: number of the first one.
         limits: of each input.
         seeds: its sound files, if they are made already.
+        context: of multiprocessing, which forks from a process that has imported the libraries.
     """
     found: list[Outcome] = []
     seeds = reader.seeds() if seeds is None else seeds
@@ -87,7 +90,7 @@ def outcomes(
         while first < end and deaths < MOST_DEATHS:
             log = Path(name, f"outcomes-{first}")
             about = (reader.name, module, seeds, seed, first, end, name, str(log), limits)
-            process = SERVER.Process(target=_attack, args=about)
+            process = context.Process(target=_attack, args=about)
             process.start()
             process.join()
             code = process.exitcode
