@@ -15,10 +15,15 @@ from tests.helpers.paths import ROOT
 STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.")
 CONNECTS = ("socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.", "ctypes.dlopen")
 CHANGES = {
-    *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod"),
-    *("os.truncate", "os.chown", "shutil.rmtree", "shutil.move", "shutil.copyfile"),
+    **dict.fromkeys(("os.remove", "os.rmdir", "shutil.rmtree"), ((0, 1),)),
+    **dict.fromkeys(("os.mkdir", "os.chmod"), ((0, 2),)),
+    **dict.fromkeys(("os.rename", "os.link"), ((0, 2), (1, 3))),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+    "os.chown": ((0, 3),),
+    **dict.fromkeys(("shutil.move", "shutil.copyfile"), ((1, None),)),
 }
-"""Audit events whose first arguments are paths that are changed."""
+"""Audit events of changes: the places of their paths, each with that of its folder's descriptor."""
 
 HOMES = [
     *{str(Path(path).resolve()) for path in sysconfig.get_paths().values()},
@@ -27,7 +32,6 @@ HOMES = [
 ]
 """Where code and data of installed libraries are; `<` begins names such as `<string>`."""
 
-READ_ONLY = os.O_RDONLY
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -69,8 +73,8 @@ class Watch:
         if event.startswith(CONNECTS):
             return "" if event == "ctypes.dlopen" and self._known(arguments[0]) else "code"
         if event in CHANGES:
-            paths = [one for one in arguments if isinstance(one, str | bytes | os.PathLike)]
-            return "" if all(map(self._inside, paths)) else "outside"
+            places = CHANGES[event]
+            return "" if all(self._changed(arguments, *at) for at in places) else "outside"
         return ""
 
     def _opened(self, path: Any, mode: Any, flags: int) -> str:
@@ -79,6 +83,14 @@ class Watch:
         name = os.fsdecode(path)
         writes = bool(flags & WRITES) and name != "/dev/null"
         return "" if not writes and self._known(name) else "outside"
+
+    def _changed(self, arguments: Any, path: int, folder: int | None) -> bool:
+        """Whether what is changed is inside."""
+        handle = arguments[folder] if folder is not None and folder < len(arguments) else -1
+        if isinstance(arguments[path], int):
+            return True  # a file that is open
+        base = f"/proc/self/fd/{handle}" if isinstance(handle, int) and handle >= 0 else ""
+        return self._inside(os.path.join(base, os.fsdecode(arguments[path])))  # noqa: PTH118
 
     def _inside(self, path: Any) -> bool:
         absolute = os.path.realpath(os.fsdecode(path))
