@@ -70,7 +70,8 @@ def header(content: bytes, place: Path) -> list[str]:
     """
     end = content.find(b"\n")
     first = content if end < 0 else content[:end]
-    limits.COLUMNS.check(first.count(b",") + 1, f"{place}")
+    most = max(line.count(b",") for line in content.split(b"\n"))  # which would be an index
+    limits.COLUMNS.check(most + 1, f"{place}")
     columns = list(pd.read_csv(io.BytesIO(content), nrows=0).columns)
     names = next(csv.reader([first.decode("utf-8-sig")]), [])
     name, times = max(Counter(names).items(), key=lambda item: item[1], default=("", 0))

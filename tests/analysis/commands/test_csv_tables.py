@@ -13,6 +13,7 @@ import pytest
 from analysis.commands import csv_tables
 from analysis.commands.run_folder import RunFolder, read_tables
 from analysis.findings import kept
+from mtd.utils.errors import BadInput
 
 NAMES = (
     *("=1+1", "'=1+1", "@a", "-1.5", "+1 [-1, +2]", "\ta", "\ra", "\na", "a\r\nb", 'a"b,c', "NA"),
@@ -63,3 +64,11 @@ def test_tables_are_written_in_one_place(package: str):
         if any(word in path.read_text(encoding="utf-8") for word in writers)
     }
     assert found <= {"commands/csv_tables.py", "training/logs.py", "findings/published/__init__.py"}
+
+
+def test_an_endless_row_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch):
+    """pandas would make an index of what is more than the names, one level after the other."""
+    monkeypatch.setattr(pd, "read_csv", lambda *_, **__: pytest.fail("it was read"))
+    content = b"model,psnr\na," + b"1," * 30_000 + b"\n"
+    with pytest.raises(BadInput, match="30002 columns; the limit is 10000"):
+        csv_tables.parsed(content, Path("a.csv"), ())
