@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mtd.loading import classical, kair_options, published_files, zoo
+from mtd.loading import classical, kair_options, metadata, published_files, zoo
 from mtd.loading.checkpoint_file import Checkpoint, read
 from mtd.loading.recognition import METADATA, recognize
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
@@ -169,6 +169,12 @@ def from_file(path_or_name: str | Path, request: LoadOptions) -> Denoiser:
         )
     if checkpoint.warning:
         messages.once(f"{checkpoint.path}: {checkpoint.warning}")
+    facts, odd = metadata.training(checkpoint.metadata.get("training"))
+    if odd:
+        messages.once(
+            f"{checkpoint.path}: read without what it says of its training under "
+            f"{', '.join(odd[:5])}{', …' * (len(odd) > 5)}, which has another type than expected"
+        )
     network.inference = MaskedInference(
         policy, request.attention_mask, request.mask_samples, request.seed
     )
@@ -181,8 +187,7 @@ def from_file(path_or_name: str | Path, request: LoadOptions) -> Denoiser:
         "usage": network.input_format.to_dict(),
         "policy": str(policy),
         "policy_source": source,
-        "training": checkpoint.metadata.get("training")
-        or (published.training() if published else {}),
+        "training": facts or (published.training() if published else {}),
     }
     return network.eval()
 

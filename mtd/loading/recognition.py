@@ -59,7 +59,6 @@ def _described(checkpoint: Checkpoint) -> Recognized:
     own = checkpoint.own
     try:
         entry, config = registry.described(checkpoint.metadata["network"])
-        config.check()
         fits(entry, config, own.tensors)
         network = entry.build(config)
     except BadInput:
@@ -176,15 +175,21 @@ def _built_in(_: WeightSet, part: Part) -> Claim | None:
         detected = registry.detect(part.weights)
         if detected is None:
             return None
-        detected[1].check()
+        registry.check(detected[1], detected[0])
+        if empty := [name for name, value in part.weights.items() if not value.numel()]:
+            raise BadInput(f"{empty[0]} has no numbers: it is of no network known here")
         not_embedded(detected[1], part.weights)
     except BadInput:
         raise
     except Exception as error:
         raise BadInput(f"its shapes are those of no network known here ({_line(error)})") from None
     entry, config = detected
+    wrong = misfit(entry, config, part)
 
     def make(chosen: Part) -> Recognized:
+        found = wrong if chosen is part else misfit(entry, config, chosen)
+        if found is not None:  # before memory for a network is allocated that its shapes suggest
+            raise found
         try:
             network = entry.build(config)
         except Exception as error:
@@ -194,19 +199,22 @@ def _built_in(_: WeightSet, part: Part) -> Claim | None:
         about = {"architecture": entry.name, "recognised": "keys and shapes"}
         return network, {**about, "assumed": entry.assumed(part.weights)}
 
-    return Claim(entry.name, part, make, _is_complete(entry, config, part))
+    return Claim(entry.name, part, make, wrong is None)
 
 
-def _is_complete(entry: Architecture, config: Config, part: Part) -> bool:
-    """Whether a network has the tensors of a part, and no others."""
+def misfit(entry: Architecture, config: Config, part: Part) -> BadInput | None:
+    """Why a network has not the tensors of a part, or lacks some of them; found without memory."""
     try:
-        with torch.device("meta"):
-            external.fill(entry.build(config), {k: v.to("meta") for k, v in part.weights.items()})
-    except BadInput:
-        return False
+        weights, counts = (
+            {name: value.to("meta") for name, value in each.items()}
+            for each in (part.weights, part.counts)
+        )
+        fill(registry.outline(config, entry), weights, counts)
+    except BadInput as error:
+        return error
     except Exception:  # a network that cannot be built on the meta device
-        return True
-    return True
+        return None
+    return None
 
 
 def _of_spandrel(one: WeightSet, part: Part) -> Claim | None:
@@ -258,12 +266,14 @@ def fits(entry: Architecture, config: Config, weights: Weights) -> None:
     Raises:
         BadInput: they do not.
     """
+    registry.check(config, entry)
     sizes = [v for value in vars(config).values() for v in _numbers(value)]
     if max(sizes, default=0) > max(255, sum(value.numel() for value in weights.values())):
         raise BadInput(f"its metadata describes a network larger than its weights ({max(sizes)})")
     try:
-        with torch.device("meta"):
-            network = entry.build(config)
+        network = registry.outline(config, entry)
+    except BadInput:
+        raise
     except Exception:  # a network that cannot be built on the meta device
         return
     external.fill(network, {name: value.to("meta") for name, value in weights.items()})
@@ -282,6 +292,8 @@ def not_embedded(config: Config, weights: Weights) -> None:
     """
     if isinstance(config, SwinIRConfig) and config.embed_kernel > 1:
         kernel, side = weights["conv_first.weight"], config.embed_kernel
+        if kernel.shape[-2:] != (side, side):  # which does not fit, and may be very long
+            return
         outside = torch.ones(side, side, dtype=torch.bool)
         outside[side // 2, side // 2] = False
         if kernel.any() and not kernel[..., outside].any():

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from mtd.utils import typed_values
+
 Weights = Mapping[str, Tensor]
 
 
@@ -41,10 +43,10 @@ class Config:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The hyper-parameters that `to_dict` wrote.
 
+        Raises:
+            BadInput: an unknown name, or a value of another type.
+
         >>> Config.from_dict(Config(in_chans=1).to_dict())
         Config(in_chans=1)
         """
-        plain: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**plain)
+        return typed_values.build(cls, values, "network")

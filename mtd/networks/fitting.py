@@ -10,6 +10,9 @@ from torch import nn
 
 from mtd.networks.config import Config, Weights
 
+SHARED = 64
+"""Layers of a network that have no tensors of their own, at most."""
+
 Hyper = TypeVar("Hyper", bound=Config)
 
 COUNTER = "num_batches_tracked"
@@ -26,6 +29,8 @@ def if_it_fits(
         build: makes their network.
         weights: a state dict.
     """
+    if config.layers > len(weights) + SHARED:
+        return None
     with torch.device("meta"):
         own = build(config).state_dict()
     return config if _shapes(own) == _shapes(weights) else None

@@ -80,9 +80,14 @@ def described(values: Mapping[str, Any]) -> tuple[Architecture, Config]:
     """The architecture and hyper-parameters of a checkpoint's metadata; see `describe`.
 
     The first checkpoints, all of SwinIR, do not name their architecture.
+
+    Raises:
+        BadInput: an unknown architecture, or a hyper-parameter of another name or type.
     """
+    if not isinstance(values, Mapping):
+        raise BadInput(f"[network] is a {type(values).__name__}: expected names and values")
     values = dict(values)
-    entry = named(values.pop("architecture", "SwinIR"))
+    entry = named(str(values.pop("architecture", "SwinIR")))
     return entry, entry.config.from_dict(values)
 
 
@@ -96,18 +101,26 @@ def build(config: Config) -> Denoiser:
     return of(config).build(config)
 
 
-def check(config: Config) -> None:
+def check(config: Config, entry: Architecture | None = None) -> None:
     """Check by arithmetic alone that a network can be built.
+
+    Args:
+        config: its hyper-parameters.
+        entry: its architecture; by default the one that these belong to.
 
     Raises:
         BadInput: sizes that do not fit together, are out of range, or are above the limit.
     """
     config.check()
-    limits.LAYERS.check(config.layers, f"a {of(config).name}")
+    limits.LAYERS.check(config.layers, f"a {(entry or of(config)).name}")
 
 
-def outline(config: Config) -> Denoiser:
+def outline(config: Config, entry: Architecture | None = None) -> Denoiser:
     """A network on the meta device: shapes without memory; its size is checked.
+
+    Args:
+        config: see `check`.
+        entry: see `check`.
 
     Raises:
         BadInput: see `check`; or more weights than the limit.
@@ -116,16 +129,12 @@ def outline(config: Config) -> Denoiser:
     >>> next(outline(DnCNNConfig()).parameters()).device.type
     'meta'
     """
-    check(config)
-    name = of(config).name
-    try:
-        with torch.device("meta"):
-            network = build(config)
-    except (RuntimeError, OverflowError, TypeError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise BadInput(f"no {name} can have these sizes ({reason}): give smaller ones") from None
+    entry = entry or of(config)
+    check(config, entry)
+    with torch.device("meta"):
+        network = entry.build(config)
     count = sum(value.numel() for value in network.parameters())
-    limits.PARAMETERS.check(count / 1e6, f"a {name} of these sizes")
+    limits.PARAMETERS.check(count / 1e6, f"a {entry.name} of these sizes")
     return network
 
 

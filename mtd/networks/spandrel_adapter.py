@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtd.networks.bounded_building import BoundedBuilding, names_too_many_layers
 from mtd.networks.config import Weights
 from mtd.networks.external import ExternalConfig, ExternalNetwork, same_kind
 from mtd.utils.errors import BadInput
@@ -42,8 +43,13 @@ def recognize(weights: Weights) -> tuple[ExternalNetwork, str] | None:
         from spandrel import ImageModelDescriptor, ModelLoader
     except ImportError:
         return None
+    if names_too_many_layers(weights):
+        return None
     try:
-        descriptor = ModelLoader().load_from_state_dict(dict(weights))
+        with BoundedBuilding(weights):
+            descriptor = ModelLoader().load_from_state_dict(dict(weights))
+    except BadInput:
+        raise
     except Exception:  # its type depends on the most similar architecture
         return None
     same_kind(descriptor.model, weights)
@@ -82,9 +88,10 @@ def similar(weights: Weights) -> Iterator[tuple[str, str]]:
         return
     for entry in MAIN_REGISTRY.architectures():
         try:
-            if not entry.architecture.detect(dict(weights)):
+            if names_too_many_layers(weights) or not entry.architecture.detect(dict(weights)):
                 continue
-            entry.architecture.load(dict(weights))
+            with BoundedBuilding(weights):
+                entry.architecture.load(dict(weights))
         except Exception as error:  # its type depends on the architecture
             lines = [line.strip() for line in str(error).splitlines()]
             reason = (lines[1:] or lines or [type(error).__name__])[0]

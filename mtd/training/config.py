@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
@@ -20,6 +19,7 @@ from mtd.noise import synthetic
 from mtd.training.schedules import Schedule
 from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput, nearest, one_of
+from mtd.utils.typed_values import build
 
 PRECISIONS = ("float32", "bf16", "float64")
 OPTIMIZERS = ("adam", "adamw")
@@ -280,55 +280,6 @@ def _value(text: str) -> Any:
         return text
 
 
-T = TypeVar("T")
-
-KINDS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text in quotes",
-}
-"""The types of settings in words."""
-
-LARGEST, SHOWN = 10**15, 80
-"""The largest number of a setting, and characters of a value that a message shows."""
-
-
-def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
-    """A section's dataclass from plain values, each checked against the type of its default.
-
-    Raises:
-        BadInput: an unknown name, or a value of another type.
-    """
-    defaults = {
-        f.name: f.default_factory() if f.default_factory is not MISSING else f.default
-        for f in fields(cls)  # type: ignore[arg-type]
-    }
-    checked = {}
-    for name, value in values.items():
-        if name not in defaults:
-            raise BadInput(f"[{section}] has no {name!r}; {nearest(name, defaults)}")
-        checked[name] = _typed(value, defaults[name], f"[{section}] {name}")
-    return cls(**checked)
-
-
-def _typed(value: Any, default: Any, where: str) -> Any:
-    shown = repr(value) if len(repr(value)) <= SHOWN else f"{repr(value)[:SHOWN]}…"
-    if isinstance(default, tuple):
-        if not isinstance(value, list | tuple):
-            raise BadInput(f"{where} = {shown}: expected a list")
-        return tuple(_typed(item, default[0] if default else "", where) for item in value)
-    kind = type(default)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and abs(value) > LARGEST:
-        raise BadInput(f"{where} = {shown}: expected a number up to {LARGEST:g}")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise BadInput(f"{where} = {shown}: expected {KINDS[kind]}")
-    return value
-
-
 def check(recipe: Recipe) -> None:
     """Refuse what cannot be trained.
 
@@ -343,6 +294,9 @@ def check(recipe: Recipe) -> None:
         network = registry.outline(net)
     except BadInput as error:
         raise BadInput(f"[network] {error}") from None
+    except (RuntimeError, OverflowError, TypeError) as error:  # sizes beyond 64 bits
+        reason = " ".join(str(error).split())[:120]
+        raise BadInput(f"[network] cannot be built with these sizes ({reason})") from None
     mask = recipe.mask
     if network.takes_masks:
         learnable = mask.masks_input and mask.fill == "learnable"
