@@ -149,6 +149,8 @@ class _Parameters:
 
 def _renamed(prefix: str, average: StateDict, shapes: Shapes) -> StateDict | None:
     """The tensors of an average by the names of parameters."""
+    if len(average) < len(shapes):
+        return None
     pieces = prefix.rstrip(".").split(".")
     tails = [joined(*pieces[at:]) for at in range(len(pieces) + 1)]
     for tail in tails:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mtd.loading import hub, stand_ins, tensors_only, unpickling, weight_sets, zoo
 from mtd.loading.budget import LEAST, TIMES
-from mtd.loading.stand_ins import DEEPEST, LONGEST, Unread
+from mtd.loading.stand_ins import LONGEST, Unread
 from mtd.loading.tensor_unpickler import LONGEST_NAME
 from mtd.loading.weight_sets import StateDict, WeightSet
 from mtd.masking import MaskPolicy
@@ -35,6 +35,9 @@ from mtd.utils.messages import plural
 
 BUNDLED = Path(__file__).parents[1] / "pretrained"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+MOST_DOTS = 32
+"""Dots in the name of a tensor; there are parts of a file under each of them."""
+
 METADATA = "mtd"
 WEIGHTS = "weights_sha256"
 ABOUT = "metadata_sha256"
@@ -162,11 +165,11 @@ def _check_sizes(sets: Sequence[WeightSet], size: int, path: Path) -> None:
     limits.TENSORS.check(len(values), f"{path}")
     for one in sets:
         for name, value in one.tensors.items():
-            if len(name) > LONGEST_NAME or name.count(".") > DEEPEST:
+            if len(name) > LONGEST_NAME or name.count(".") > MOST_DOTS:
                 shown = f"{name[:LONGEST]}…"
                 raise BadInput(
                     f"{path}: a name of {len(name)} characters, {shown}; expected at most "
-                    f"{LONGEST_NAME}, and {DEEPEST} dots"
+                    f"{LONGEST_NAME}, and {MOST_DOTS} dots"
                 )
             if value.numel() * value.itemsize > max(size, LEAST):
                 shape = list(value.shape)

@@ -34,9 +34,11 @@ class OwnModule:
 
     def claim(self, one: WeightSet, part: Part) -> Claim | None:
         """A part that has all tensors of the module, under its names or without a prefix of all."""
+        if len(part.weights) + len(part.counts) < len(self.needed):
+            return None
+        tensors = part.tensors
         for prefix in self._prefixes():
             mine = {name.removeprefix(prefix): name for name in self.needed}
-            tensors = part.tensors
             if mine and all(
                 name in tensors and tuple(tensors[name].shape) == self.shapes[full]
                 for name, full in mine.items()

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 Claimer = Callable[[WeightSet, Part], Claim | None]
 METADATA = "its own metadata"
+MOST_NETWORKS = 64
+"""Networks and copies of one that a file may hold."""
+
+FEWEST, TRIES = 4, 50
+"""Tensors that a network of spandrel has at least, and parts of a file that may be one."""
+
 STRIPPED = ("module.", "netG.")
 """Prefixes that spandrel removes by itself."""
 
@@ -146,19 +152,24 @@ def _claims(
 ) -> tuple[list[Claim], list[tuple[Part, BadInput]]]:
     """All parts that are recognized, outermost first, and what cannot be used and why."""
     claims, errors = list[Claim](), list[tuple[Part, BadInput]]()
+    tried = 0
     for one in sets:
         used, failed = set[str](), list[str]()
         for part in parts(one) if not one.listed else ():
             names = {part.prefix + name for name in part.weights}
             if names <= used or any(part.prefix.startswith(prefix) for prefix in failed):
                 continue
+            tried += len(part.weights) >= FEWEST
+            use = [each for each in claimers if each is not _of_spandrel or tried <= TRIES]
             try:
-                found = next(filter(None, (claimer(one, part) for claimer in claimers)), None)
+                found = next(filter(None, (claimer(one, part) for claimer in use)), None)
             except BadInput as error:
                 failed.append(part.prefix)
                 if not of_training(part.address):
                     errors.append((part, error))
                 continue
+            if len(claims) == MOST_NETWORKS:
+                raise BadInput(f"holds more than {MOST_NETWORKS} networks; expected one")
             if found is not None:
                 used |= {found.part.prefix + name for name in found.part.weights}
                 claims.append(found)
@@ -219,9 +230,10 @@ def misfit(entry: Architecture, config: Config, part: Part) -> BadInput | None:
 
 def _of_spandrel(one: WeightSet, part: Part) -> Claim | None:
     """A part as the weights of an architecture of spandrel, if nothing else is left over."""
-    for form in (part, part.without_training()):
+    alone = part.without_training()
+    for form in [part] if alone.weights.keys() == part.weights.keys() else [part, alone]:
         stripped = any(all(n.startswith(prefix) for n in form.weights) for prefix in STRIPPED)
-        if stripped or not form.weights or not _is_all(one, form):
+        if stripped or len(form.weights) < FEWEST or not _is_all(one, form):
             continue
         found = spandrel_adapter.recognize(form.weights)
         if found is not None:

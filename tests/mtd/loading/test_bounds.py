@@ -6,15 +6,20 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import spandrel
 import torch
 
-from mtd.loading import checkpoint_file, unpickling
+from mtd.loading import checkpoint_file, recognition, unpickling
 from mtd.loading.budget import LEAST, TIMES, Budget
+from mtd.loading.load import load
+from mtd.networks import registry, spandrel_adapter
 from mtd.utils.errors import BadInput
-from tests.helpers.architectures import refused
+from tests.helpers import steps
+from tests.helpers.architectures import refused, tiny
 
 HEAD = b"\x80\x02"
 FLOATS = b"ctorch\nFloatStorage\n"
@@ -197,6 +202,70 @@ def test_large_genuine_contents_are_read(tmp_path):
         (one,) = checkpoint_file.read(path).sets
         assert one.tensors.keys() == content["state_dict"].keys()
         assert all(torch.equal(v, content["state_dict"][k]) for k, v in one.tensors.items())
+
+
+def forms(count: int) -> dict[str, dict[str, torch.Tensor]]:
+    """Weights whose names make many parts, or look like copies, averages or networks."""
+    one, kernel = torch.ones(2, 2), torch.ones(4, 3, 3, 3)
+    deep = ".".join(f"b{i}" for i in range(12))
+    return {
+        "a prefix each": {f"a{i}.weight": one for i in range(count)},
+        "four of a prefix": {f"a{i // 4}.{i % 4}.weight": one for i in range(count)},
+        "deep names": {f"{deep}.w{i}": one for i in range(count // 4)},
+        "training": {f"loss{i}.weight": one for i in range(count)},
+        "averages": {f"ema{i}.net.weight": one for i in range(count)},
+        "beginnings of networks": {f"m{i}.model.0.weight": kernel for i in range(count)},
+        "anchors": {f"m{i}.conv_first.weight": kernel for i in range(count)},
+    }
+
+
+@pytest.mark.parametrize("size", [50, pytest.param(400, marks=pytest.mark.attack)])
+@pytest.mark.parametrize("form", forms(1))
+def test_the_steps_of_recognition_grow_with_the_number_of_tensors(
+    tmp_path, monkeypatch, form, size
+):
+    """Lines of Python that are run, without those of spandrel, which is tried a limited number of
+    times."""
+    tried = []
+    monkeypatch.setattr(spandrel_adapter, "recognize", lambda _: tried.append(1))
+    monkeypatch.setattr(spandrel_adapter, "similar", lambda _: [])
+    monkeypatch.setattr(recognition, "TRIES", size // 10)
+    counts = []
+    for times in (1, 2, 4):
+        path = tmp_path / f"{times}.pth"
+        torch.save(forms(times * size)[form], path)
+        counts.append(steps.lines(load, path))
+    assert steps.grow_linearly(counts), counts
+    assert len(tried) <= 3 * 3 * recognition.TRIES
+
+
+def test_names_of_networks_of_other_packages_do_not_count_to_a_billion(monkeypatch):
+    """Spandrel builds as many layers as the largest number in a name says."""
+    weights = {f"body.{i}.weight": torch.ones(2, 2) for i in (0, 1, 10**9)}
+    monkeypatch.setattr(spandrel.ModelLoader, "load_from_state_dict", lambda *_: pytest.fail("run"))
+    assert spandrel_adapter.recognize(weights) is None
+
+
+@pytest.mark.parametrize(
+    "shape", [(10**6, 0, 1, 1), (0, 3, 1, 1), (4, 3, 1, 10**6), (10**6, 3, 1, 1)]
+)
+def test_shapes_that_suggest_a_giant_network_allocate_none(tmp_path, monkeypatch, shape):
+    network = tiny("SwinIR")
+    weights = network.state_dict() | {"conv_first.weight": torch.zeros(shape)}
+    torch.save(weights, tmp_path / "a.pth")
+
+    def build(config: object) -> object:
+        assert torch.get_default_device().type == "meta"
+        return built(config)
+
+    entry = registry.named("SwinIR")
+    built = entry.build
+    monkeypatch.setattr(
+        registry,
+        "architectures",
+        lambda: {"SwinIR": replace(entry, build=build)},
+    )
+    assert "\n" not in refused(tmp_path / "a.pth")
 
 
 def test_a_budget_counts_down_from_the_size_of_a_file():
