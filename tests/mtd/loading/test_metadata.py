@@ -1,4 +1,4 @@
-"""Metadata of any types: each file is refused in one line, or loaded with what can be understood."""
+"""Metadata of any types: a file is refused in one line, or loaded with what is understood."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def changed(about: dict[str, Any], stream: random.Random) -> dict[str, Any]:
 
 def attack(folder: Path, count: int, seed: int, names: Iterable[str] = TINY) -> tuple[int, int]:
     """Numbers of files that were loaded, and refused."""
-    stream, loaded, refused = random.Random(seed), 0, 0
+    stream, loaded, messages = random.Random(seed), 0, list[str]()
     training = {
         "version": "0.1",
         "torch": "2",
@@ -100,21 +100,20 @@ def attack(folder: Path, count: int, seed: int, names: Iterable[str] = TINY) -> 
         try:
             source = load(path, sigma=25, value_range=None).source
         except BadInput as error:
-            refused += 1
-            assert str(error).startswith(str(path)), error
-            assert "\n" not in str(error), number
-        else:
-            loaded += 1
-            json.dumps(source, ensure_ascii=False, allow_nan=False).encode()
-            trained = source["training"]
-            assert isinstance(trained.get("steps", 0), int) and trained.get("steps", 0) >= 0
-            assert isinstance(trained.get("noise", ""), str)
-    return loaded, refused
+            messages.append(str(error))
+            continue
+        loaded += 1
+        json.dumps(source, ensure_ascii=False, allow_nan=False).encode()
+        trained = source["training"]
+        assert isinstance(trained.get("steps", 0), int) and trained.get("steps", 0) >= 0
+        assert isinstance(trained.get("noise", ""), str)
+    assert all(one.startswith(str(folder)) and "\n" not in one for one in messages)
+    return loaded, len(messages)
 
 
 def test_metadata_of_other_types(tmp_path, capfd):
-    loaded, refused = attack(tmp_path, 100, 0, ["DnCNN", "FFDNet"])
-    assert min(loaded, refused) > 10
+    loaded, refused = attack(tmp_path, 60, 0, ["DnCNN", "FFDNet"])
+    assert min(loaded, refused) > 5
     out, err = capfd.readouterr()
     assert out == "" and all("another type than expected" in line for line in err.splitlines())
 
