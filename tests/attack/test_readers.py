@@ -16,8 +16,6 @@ from tests.attack.readers import READERS
 WHOLE = 10_000
 
 MENDING = {
-    "recipe",
-    "sweep",
     "png",
     "jpeg",
     "tiff",
@@ -32,9 +30,7 @@ MENDING |= {"run-manifest", "run-tables", "run-compared", "run-log", "page", "re
 MENDING |= {"maps", "digests", "renderings", "page-inputs", "test-set-zip", "test-set-tar"}
 MENDING |= {
     "photograph-archive",
-    "checkpoint-zip",
     "training-state",
-    "options",
     "curves",
     "run-sentences",
 }

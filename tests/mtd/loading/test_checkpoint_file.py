@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -316,7 +316,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fdopen", full)
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(BadInput, match="No space left on device"):
         save(tmp_path / "b.pth", {"a": torch.zeros(9)}, network=TINY, mask=MASKED)
     assert [p.name for p in tmp_path.iterdir()] == ["b.pth"]
