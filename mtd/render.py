@@ -213,7 +213,7 @@ def run(settings: RenderSettings, output: Path, *, resume: bool, quiet: bool) ->
     renderer()
     exr_io.check()
     manifest = merged(describe(settings, images), output, resume)
-    atomic_write.write(output / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    atomic_write.write(output / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False) + "\n")
     missing = [p for p in images if not p.path(output).exists()]
     total = sum(p.samples for p in missing)
     with tqdm(total=total, unit="sample", disable=True if quiet else None) as bar:

@@ -7,6 +7,7 @@ a keyword.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from os import PathLike, fspath
@@ -383,7 +384,7 @@ def number(kind: type, about: Option, value: Any) -> int | float:
         and (about.below is None or converted < about.below)
     )
     too_large = kind is int and not -LARGEST < converted < LARGEST
-    if not exact or not inside or too_large or converted != converted:
+    if not exact or not inside or too_large or not math.isfinite(converted):
         raise ValueError(what)
     return int(converted) if kind is int else float(converted)
 

@@ -60,7 +60,7 @@ def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None
             folder_files.path_of(folder, place.parent.name)  # no link
         atomic_write.write(place, content)
     forget(folder, now, formats)
-    atomic_write.write(folder / INPUTS, json.dumps(now, indent=2) + "\n")
+    atomic_write.write(folder / INPUTS, json.dumps(now, indent=2, allow_nan=False) + "\n")
     report.folder.finish()
     show(folder, [folder / f"{PAGE}.{name}" for name in formats])
 

@@ -60,7 +60,7 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
             f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
         )
     if not begun:
-        atomic_write.write(path, json.dumps(recipe.to_dict(), indent=2) + "\n")
+        atomic_write.write(path, json.dumps(recipe.to_dict(), indent=2, allow_nan=False) + "\n")
     return begun
 
 

@@ -43,6 +43,9 @@ def test_they_are_frozen():
     "values, message",
     [
         ({"crop": 7}, "crop 7: expected a whole number from 8 up"),
+        ({"crop": 2**63}, "crop 9223372036854775808: expected a whole number from 8 up"),
+        ({"crop": "9" * 5000}, "9': expected a whole number from 8 up"),
+        ({"crop": float("inf")}, "crop inf: expected a whole number from 8 up"),
         ({"crop": 64.5}, "crop 64.5: expected a whole number from 8 up"),
         ({"crop": "x"}, "crop 'x': expected a whole number from 8 up"),
         ({"crop": True}, "crop True: expected a whole number"),
