@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mtd.utils.errors import BadInput
+from mtd.utils.printable import one_line, shortened
 
 VERSION = "0.3.0"
 """Of the schema."""
@@ -34,10 +35,9 @@ def check(record: Any, name: str | Path) -> None:
     """
     errors = sorted(validator().iter_errors(record), key=lambda error: list(map(str, error.path)))
     if errors:
-        place = "/".join(map(str, errors[0].absolute_path)) or "the record"
-        raise BadInput(
-            f"{name}: not valid by Every Eval Ever {VERSION}: {place}: {errors[0].message[:200]}"
-        )
+        place = shortened("/".join(map(str, errors[0].absolute_path))) or "the record"
+        what = one_line(errors[0].message[:200])
+        raise BadInput(f"{name}: not valid by Every Eval Ever {VERSION}: {place}: {what}")
 
 
 @cache
