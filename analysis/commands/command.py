@@ -69,6 +69,7 @@ def run(
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
+    from analysis.commands import recovery
     from analysis.commands.job import plan
 
     output = output or OutputOptions()
@@ -78,6 +79,8 @@ def run(
         job = plan(analysis, inputs, settings)
     path = into_folder(job, output)
     inputs.ranks.leave()
+    if inputs.ranks.first:
+        recovery.report(path)
     return path
 
 
@@ -96,22 +99,29 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
-    from analysis.commands import printed
+    from analysis.commands import printed, recovery
     from analysis.commands.result import finish, write_tables
-    from analysis.commands.run_folder import RunFolder
+    from analysis.commands.run_folder import RunFolder, place
 
     ranks = job.inputs.ranks
+    name = f"{job.name}-{job.inputs.label}"
+    path = place(output.output_dir, name, job.with_batches(job.batches))
+    with ranks.raise_on_all_ranks():
+        job = recovery.as_recorded(job, path)
     folder = RunFolder(
-        output.output_dir,
-        f"{job.name}-{job.inputs.label}",
+        path,
+        name,
         job.with_batches(job.batches),
         resume=output.resume,
         command=output.command,
         ranks=ranks,
+        record=recovery.record(job.changes),
     )
     with folder.resumable():
         if not ranks.gather(output.resume and folder.complete())[0]:
-            files = compute(job, folder, output.quiet)
+            job, files = recovery.computed(
+                job, lambda one: compute(one, folder, output.quiet), folder, output.quiet
+            )
             with ranks.raise_on_all_ranks():
                 if ranks.first:
                     write_tables(folder, files)
@@ -164,6 +174,7 @@ def run_in_memory(
     Raises:
         BadInput: anything that cannot be used.
     """
+    from analysis.commands import recovery
     from analysis.commands.job import plan
     from analysis.commands.modules import (
         evaluation_mode,
@@ -181,6 +192,8 @@ def run_in_memory(
     with evaluation_mode(given.values() if isinstance(given, Mapping) else ()):
         inputs = load(analysis, given, chosen, photographs)
         job = plan(analysis, inputs, chosen)
-        files = compute(job, quiet=not progress)
+        job, files = recovery.computed(
+            job, lambda one: compute(one, quiet=not progress), quiet=not progress
+        )
     kind = analysis.result() if analysis.result is not None else Result
     return kind.of(job, files)

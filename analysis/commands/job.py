@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import controls, matched_noises, repeated_draws, trainings
+from analysis.commands.changes import Changes
 from analysis.commands.inputs import manifest_of
+from analysis.engine import failures
 from analysis.engine.observer import Batch, Observer, View, Watch
 from analysis.engine.run import batches, compute_result
 from mtd.utils.errors import BadInput
@@ -40,6 +43,8 @@ class AnalysisJob:
         observer: what it extracts from the networks; None where the analysis has a pass of its own.
         manifest: everything that decides its results.
         name: of its folder among others.
+        changes: what differs from what was asked for.
+        changed: plans it with changes; None where it shares its batches with others.
     """
 
     analysis: Analysis
@@ -49,6 +54,16 @@ class AnalysisJob:
     observer: Observer | None
     manifest: Mapping[str, Any]
     name: str
+    changes: Changes = field(default_factory=Changes)
+    changed: Callable[[Changes], AnalysisJob] | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Crops of a batch, for an analysis that makes its own."""
+        side = self.settings.crop or max(max(c.pixels.shape[:2]) for c in self.inputs.crops)
+        return int(
+            self.settings.batch_size or min(max(1, PIXELS // side**2), len(self.inputs.crops))
+        )
 
     @property
     def views(self) -> list[View]:
@@ -97,7 +112,8 @@ class AnalysisJob:
         σ of noises of matched strength is among them, see `analysis.commands.matched_noises`.
         """
         own = self.analysis.compute
-        made = self.files() if own is None else own(self, folder, quiet)
+        with failures.memory():
+            made = self.files() if own is None else own(self, folder, quiet)
         return {**made, **matched_noises.files(self.inputs)}
 
 
@@ -126,6 +142,7 @@ def plan(
             f"{next(iter(several))}: {analysis.name} takes single networks; give each training as "
             "a model of its own, without a name"
         )
+    again = None if together is not None else partial(_changed, analysis, inputs, settings, name)
     if analysis.prepare is not None:
         settings = analysis.prepare(inputs, settings)
     inputs = controls.add(inputs, settings)
@@ -139,7 +156,26 @@ def plan(
         observer = analysis.observer(inputs, settings, cut)
     manifest = manifest_of(analysis.name, settings, inputs)
     manifest |= analysis.manifest(inputs, settings, observer)
-    return AnalysisJob(analysis, inputs, settings, cut, observer, manifest, name or analysis.name)
+    called = name or analysis.name
+    return AnalysisJob(analysis, inputs, settings, cut, observer, manifest, called, changed=again)
+
+
+def _changed(
+    analysis: Analysis, inputs: RunInputs, settings: Settings, name: str, changes: Changes
+) -> AnalysisJob:
+    """An analysis of given inputs, with changes.
+
+    Raises:
+        BadInput: see `plan`; or nothing is left.
+    """
+    if changes.batch_size is not None:
+        settings = replace(settings, batch_size=changes.batch_size)
+    if changes.left_out:
+        kept = [model for model in inputs.models if model not in changes.left_out]
+        inputs = inputs.subset(models=kept)
+        if not inputs.models:
+            raise BadInput("no model is left")
+    return replace(plan(analysis, inputs, settings, name=name), changes=changes)
 
 
 def batches_of(analysis: Analysis, inputs: RunInputs, settings: Settings) -> list[Batch]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mtd.loading.listing import weights_line
-from mtd.utils.errors import BadInput, Failed
+from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ def run_pass(
     """
     from tqdm.auto import tqdm
 
+    from analysis.engine import failures
     from analysis.engine import run as engine_run
     from analysis.engine.cache import ActivationCache
 
@@ -59,14 +59,14 @@ def run_pass(
     )
     own = [batches[index] for index in ranks.indices_for_rank(len(batches))]
     counts = [len(engine_run.observed_views(models, noises, b, watches)) for b in own]
-    with ranks.raise_on_all_ranks(), out_of_memory():
+    with ranks.raise_on_all_ranks(), failures.memory():
         first = next(views, None)  # the first view shows whether the layers can be used
     if ranks.first and folder is not None:
         report_models(inputs, quiet)
     hide = None if talks else True
     with (
         ranks.raise_on_all_ranks(),
-        out_of_memory(),
+        failures.memory(),
         tqdm(initial=int(first is not None), total=sum(counts), unit="view", disable=hide) as bar,
     ):
         for done, _ in enumerate(views, 2):
@@ -75,17 +75,6 @@ def run_pass(
                 check_space(folder, ranks.size * sum(counts) / done)
             if ranks.another_failed:
                 break  # its error is raised in all processes
-
-
-@contextmanager
-def out_of_memory() -> Iterator[None]:
-    """Context of the pass: if memory runs out, say what to do."""
-    import torch
-
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError):
-        raise Failed("out of memory: lower --batch-size, --crop or --memory") from None
 
 
 def report_models(inputs: RunInputs, quiet: bool = False) -> None:

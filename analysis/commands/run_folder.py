@@ -61,6 +61,13 @@ def versions() -> dict[str, str]:
     return by_package
 
 
+def place(path: str | Path | None, name: str, manifest: Mapping[str, Any]) -> Path:
+    """The folder of a run: the given one, or `runs/NAME-DIGEST`; see `RunFolder`."""
+    digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
+    plain = re.sub(r"[^\w.-]+", "_", name)[:80]
+    return Path(path) if path else Path("runs") / f"{plain}-{digest}"
+
+
 class RunFolder:
     """Where one analysis writes.
 
@@ -73,6 +80,7 @@ class RunFolder:
         command: the command line, for `run.json`.
         reopened: the run is finished, and stays so whatever happens until this start is, too.
         ranks: the processes that share the run; only the first one writes here, but for the cache.
+        record: more for its entry of `run.json`.
 
     Raises:
         BadInput: the folder holds another run, or cannot be written.
@@ -88,10 +96,10 @@ class RunFolder:
         command: str = "",
         ranks: Ranks = SINGLE_PROCESS,
         reopened: bool = False,
+        record: Mapping[str, Any] | None = None,
     ) -> None:
-        digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
-        plain = re.sub(r"[^\w.-]+", "_", name)[:80]
-        self.path = Path(path) if path else Path("runs") / f"{plain}-{digest}"
+        self._record = dict(record or {})
+        self.path = place(path, name, manifest)
         self.cache, self.ranks, self.command = ActivationCache(self.path), ranks, command
         self._new: list[Path] = []
         self._runs: list[dict[str, Any]] = []
@@ -143,6 +151,7 @@ class RunFolder:
             "started": self._started.isoformat(timespec="seconds"),
             "finished": None,
             "seconds": None,
+            **self._record,
         }
         earlier = read_log(self.path) if resume or reopened else []
         self._intact = (resume or reopened) and intact(self.path, drawn=False)
@@ -162,6 +171,19 @@ class RunFolder:
             about[DIGESTS] = dict(sorted(self._digests.items()))
         text = json.dumps(about, indent=2, ensure_ascii=False)
         atomic_write.write(self.path / LOG, text + "\n")
+
+    def begin_anew(self, manifest: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+        """Go on as another run; what is cached is used where it fits.
+
+        Args:
+            manifest: everything that decides its results.
+            record: for its entry of `run.json`.
+        """
+        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        atomic_write.write(self.path / MANIFEST, text + "\n")
+        self._digests[MANIFEST] = digests.sha256(self.path / MANIFEST)
+        self._runs[-1] |= record
+        self._log()
 
     def complete(self) -> bool:
         """Whether an earlier start of this run finished it, so that nothing is left to do.

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from analysis.engine.failures import OfObserver, of_network
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import windowed_layers, without_call
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer
@@ -98,11 +99,16 @@ def run_network(
         for observer, paths, tensors in zip(observers, layers, extracted, strict=True):
             if layer in paths:
                 called = without_call(entry) if observer.last_call_only else entry
-                for name, tensor in observer.extract(called, value, noisy).items():
+                try:
+                    found = observer.extract(called, value, noisy)
+                except Exception as error:
+                    raise OfObserver from error
+                for name, tensor in found.items():
                     tensors.pop(name, None)  # of an earlier call
                     tensors[name] = tensor.cpu()
 
     with ExitStack() as stack:
+        stack.enter_context(of_network(noisy.model, at_once=noisy.batch.index == 0))
         stack.enter_context(full_precision())  # whatever the caller's autocast is
         if modules:
             stack.enter_context(Activations(model, modules, extract))
@@ -118,7 +124,7 @@ def run_network(
             memory=settings.memory,
             sigma=noise_level(model, noisy),
         )
-    extract(OUTPUT, output)
+        extract(OUTPUT, output)
     return extracted
 
 

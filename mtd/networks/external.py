@@ -19,7 +19,8 @@ from mtd.networks.compiled import check_not_scripted, original
 from mtd.networks.config import Config, Weights
 from mtd.networks.padding import extend
 from mtd.utils import seeds
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.device import is_out_of_memory
+from mtd.utils.errors import BadInput, NetworkError, nearest
 
 PROBE = 64
 """Side of the image, in pixels, on which an unknown network is tried."""
@@ -138,11 +139,13 @@ class ExternalNetwork(Denoiser):
         image = extend(x, config.multiple, least)
         try:
             output = self.call(self.whole, image, sigma)
-        except (BadInput, torch.OutOfMemoryError):
+        except BadInput:
             raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             shape = tuple(image.shape)
-            raise BadInput(f"{config.kind} fails on {shape}: {_short(error)}") from None
+            raise NetworkError(f"{config.kind} fails on {shape}: {_short(error)}") from None
         if not isinstance(output, Tensor) or output.shape != image.shape:
             what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise BadInput(

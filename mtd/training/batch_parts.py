@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
-import torch
-
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
-
-SAYS_SO = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
-"""Words of errors about memory of allocators and libraries that raise a plain RuntimeError."""
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or the one that it was raised from, is a lack of memory.
-
-    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried to …"))
-    True
-    """
-    if error is None:
-        return False
-    said = any(words in str(error) for words in SAYS_SO)
-    return isinstance(error, torch.OutOfMemoryError) or said or is_out_of_memory(error.__cause__)
 
 
 class BatchParts:

@@ -25,12 +25,12 @@ from mtd.networks import registry, window_attention
 from mtd.noise import specs as noise_specs
 from mtd.training import prefetch, schedules
 from mtd.training import state as training_state
-from mtd.training.batch_parts import BatchParts, Firsts, is_out_of_memory
+from mtd.training.batch_parts import BatchParts, Firsts
 from mtd.training.config import Recipe
 from mtd.training.reading import Reading, open_pairs
 from mtd.utils import counter_random, seeds
 from mtd.utils.counter_random import BatchStream
-from mtd.utils.device import resolve_device
+from mtd.utils.device import is_out_of_memory, resolve_device
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, Failed
 

@@ -9,6 +9,22 @@ import torch
 
 from mtd.utils.errors import BadInput
 
+SAYS_SO = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
+"""Words of errors about memory of allocators and libraries that raise a plain RuntimeError."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or the one that it was raised from, is a lack of memory.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried to …"))
+    True
+    """
+    if error is None:
+        return False
+    said = any(words in str(error) for words in SAYS_SO)
+    lacks = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return lacks or said or is_out_of_memory(error.__cause__)
+
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """The device of a name; one that this machine lacks is an error, never replaced by the CPU.

@@ -13,8 +13,16 @@ class BadInput(ValueError):
     """
 
 
+class NetworkError(BadInput):
+    """A network raised an error on an image."""
+
+
 class Failed(RuntimeError):
     """Work that could not be finished although the input was fine; commands exit with status 1."""
+
+
+class OutOfMemory(Failed):
+    """The memory of a device does not suffice."""
 
 
 class Partial(RuntimeError):

@@ -11,9 +11,10 @@ import torch
 import mtd
 from mtd.training import config as training_config
 from mtd.training import run as training_run
-from mtd.training.batch_parts import BatchParts, is_out_of_memory
+from mtd.training.batch_parts import BatchParts
 from mtd.training.reading import Reading
 from mtd.training.trainer import Trainer
+from mtd.utils.device import is_out_of_memory
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 from tests.helpers.processes import two_processes

@@ -1,0 +1,128 @@
+"""Long commands are killed anywhere, and resumed: nothing differs, nothing is left behind.
+
+`python -m pytest -m attack tests/attack/test_kills.py -s` prints how often each was killed.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtd.loading import checkpoint_file
+from mtd.masking import MaskPolicy
+from tests.attack.kills import JOBS, SIGNALS, Attack, Job, plans
+from tests.helpers.file_server import FileServer, serving
+from tests.helpers.networks import TINY, tiny_network
+from tests.helpers.training_logs import own
+
+KILLS = 5
+"""Of each command, at renames drawn all over the run and at any moment."""
+
+BY_NAME = {job.name: job for job in JOBS}
+COUNTS: Counter[tuple[str, str]] = Counter()
+
+
+@pytest.fixture
+def place(pair: Path) -> Path:
+    """A folder with the inputs of every job."""
+    photos = pair / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 255, (24, 30, 3), dtype=np.uint8)).save(photos / f"{i}.png")
+    for seed, name in enumerate(("third", "fourth"), 5):
+        weights = tiny_network(seed).state_dict()
+        checkpoint_file.save(pair / f"{name}.pth", weights, network=TINY, mask=MaskPolicy())
+    own(pair / "log", noise="gaussian:15")
+    (pair / "saved").mkdir()
+    for seed, name in enumerate(("5_G.pth", "10_G.pth")):
+        weights = tiny_network(seed).state_dict()
+        checkpoint_file.save(pair / "saved" / name, weights, network=TINY, mask=MaskPolicy())
+    (pair / "sweep.toml").write_text(
+        'base = "small.toml"\n[[cell]]\nname = "one"\n[[cell]]\nname = "two"\nbaseline = true\n'
+    )
+    return pair
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FileServer]:
+    """Serves three images."""
+    with serving() as running:
+        for number in range(3):
+            running.files[f"kodim0{number}.png"] = _png(number)
+        yield running
+
+
+def _png(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (500, 500, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counts() -> Iterator[None]:
+    """Print how often each command was killed by which signal."""
+    COUNTS.clear()
+    yield
+    names = dict.fromkeys(name for name, _ in COUNTS)
+    for name in names:
+        line = "  ".join(f"{s.name} {COUNTS[name, s.name]}" for s in SIGNALS)
+        print(f"\n{name:<16}{line}", end="")
+    print(f"\nkills: {sum(COUNTS.values())}")
+
+
+def attacked(job: Job, place: Path, server: FileServer) -> Attack:
+    served = {"SERVED": " ".join([server.address, *server.files]), "NO_PROXY": "*"}
+    home = {"MTD_HOME": str(place / "out")}
+    return Attack(job, place, home | (served if job.name == "download" else {}))
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("name", BY_NAME)
+def test_killed_anywhere_and_resumed_nothing_differs(place, server, name):
+    attack = attacked(BY_NAME[name], place, server)
+    dice = random.Random(name)
+    first = dice.randrange(len(SIGNALS))
+    signals = SIGNALS[first:] + SIGNALS[:first]
+    done = 0
+    while done < KILLS:
+        for side, number, share, sent in plans(attack, KILLS, dice, signals)[done:]:
+            if side == "moment":
+                ended = attack.at_moment(share, sent)
+            else:
+                ended = attack.at_rename(number, side, sent)
+            if ended:
+                done += 1
+                COUNTS[name, sent.name] += 1
+            if dice.random() < 0.5 or not ended:
+                attack.finish()
+    attack.finish()
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("name", ["sensitivity", "train", "download", "pack"])
+def test_killed_on_both_sides_of_every_rename(place, server, name):
+    attack = attacked(BY_NAME[name], place, server)
+    for number in range(1, attack.renames + 1):
+        for side in ("before", "after"):
+            if attack.at_rename(number, side, signal.SIGKILL):
+                COUNTS[f"{name}, renames", "SIGKILL"] += 1
+            attack.finish()
+
+
+def test_a_few_kills(place, server):
+    """The short version: one kill of each kind."""
+    attack = attacked(BY_NAME["brightness"], place, server)
+    for number, sent in enumerate(SIGNALS):
+        side = ("before", "after")[number % 2]
+        assert attack.at_rename(3 + 2 * number, side, sent)
+    attack.finish()
