@@ -136,6 +136,8 @@ class ActivationCache:
             return CachedActivations(in_memory=tensors)
         from safetensors.torch import save
 
+        if not self.folder.parent.is_dir():
+            raise BadInput(f"{self.folder.parent}: removed while the run went on; start it anew")
         path, text = self._path(key)
         numbered = {str(i): value.contiguous() for i, value in enumerate(tensors.values())}
         names = json.dumps(list(tensors))

@@ -210,6 +210,7 @@ def environment(scratch: Path, folder: Path) -> Iterator[None]:
         scratch: a temporary folder, for the kernel's configuration.
         folder: of the run.
     """
+    (scratch / "runtime").mkdir(mode=0o700)
     profile = scratch / "profile_default"
     profile.mkdir()
     lines = ("c.IPKernelApp.log_level = 50", "c.IPKernelApp.ignore_cwd = True")
@@ -219,6 +220,7 @@ def environment(scratch: Path, folder: Path) -> Iterator[None]:
     new = {
         "PYTHONPATH": os.pathsep.join(search_path(folder)),
         "IPYTHONDIR": str(scratch),
+        "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),  # the home may be read-only
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         run_base.VARIABLE: str(folder.absolute()),
     }

@@ -21,7 +21,8 @@ from mtd.inference.forward import denoise_in_bands
 from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
 from mtd.utils import output
-from mtd.utils.errors import BadInput, Failed, Partial
+from mtd.utils.device import is_out_of_memory
+from mtd.utils.errors import BadInput, Failed, Partial, Unwritable
 from mtd.utils.messages import plural, verb
 
 ROWS = 64
@@ -183,6 +184,7 @@ def clean(
 
     Raises:
         BadInput: the only image failed.
+        Unwritable: an output cannot be written, with the number of images that are.
         Partial: some images failed; the others are written.
         KeyboardInterrupt: with the number of images that are written.
     """
@@ -192,13 +194,15 @@ def clean(
         for index, job in enumerate(jobs):
             bar.set_description(job.source.name)
             before = bar.n
+            done = index - len(failed)
+            count = f"{done} of {plural(len(jobs), 'image')} {verb(done, 'is', 'are')} written"
             try:
                 _clean_one(model, job, options, bar.update)
+            except Unwritable as error:  # nor could the next one be
+                raise Unwritable(f"{error}; {count}; --resume continues") from None
             except BadInput as error:
                 failed.append(str(error))
             except KeyboardInterrupt:
-                done = index - len(failed)
-                count = f"{done} of {plural(len(jobs), 'image')} {verb(done, 'is', 'are')} written"
                 raise KeyboardInterrupt(f"{count}; --resume continues") from None
             else:
                 output.add(files=job.targets)
@@ -218,7 +222,9 @@ def _clean_one(
         result, masked = restore(model, image, options, progress)
     except BadInput as error:
         raise BadInput(f"{job.source}: {error}") from None
-    except (MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise Failed(f"{job.source}: out of memory; give a smaller --memory or --tile") from None
     if job.masked is not None:
         image_io.write(job.masked, masked)

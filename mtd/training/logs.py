@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mtd.utils import atomic_write, csv_cells, input_files, limits
+from mtd.utils.errors import Unwritable
 
 LOG, VALIDATION, SLICES, EVENTS = "log.csv", "validation.csv", "slices.csv", "events"
 SIGMAS = "matched_noises.csv"
@@ -65,14 +66,18 @@ class Table:
         return at.isdecimal() and len(at) <= DIGITS and int(at) <= step
 
     def add(self, *rows: Mapping[str, Any]) -> None:
-        """Append rows."""
+        """Append rows.
+
+        Raises:
+            Unwritable: the file cannot be written.
+        """
         cells = [
             {k: csv_cells.quoted(v) if isinstance(v, str) else v for k, v in row.items()}
             for row in rows
         ]
         before = self.text.tell()
         csv.DictWriter(self.text, self.columns, lineterminator="\n").writerows(cells)
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with _writing(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             file.write(self.text.getvalue()[before:])
 
 
@@ -148,9 +153,10 @@ class Log:
 
     def _scalars(self, step: int, values: Mapping[str, float]) -> None:
         if self.events is not None:
-            for name, value in values.items():
-                self.events.add_scalar(name, value, step)
-            self.events.flush()
+            with _writing(self.folder / EVENTS):
+                for name, value in values.items():
+                    self.events.add_scalar(name, value, step)
+                self.events.flush()
 
     def record_sigmas(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write σ of noises of matched strength, if there are any, see `Validator.sigmas`."""
@@ -162,4 +168,13 @@ class Log:
     def close(self) -> None:
         """Close the event file."""
         if self.events is not None:
-            self.events.close()
+            with suppress(OSError):  # it was said before that it cannot be written
+                self.events.close()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(f"{path}: cannot be written ({error.strerror or error})") from None

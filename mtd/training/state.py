@@ -18,14 +18,18 @@ Result = TypeVar("Result")
 def save(folder: Path, state: Mapping[str, Any]) -> None:
     """Write a state with a digest of its bytes, atomically; the previous one is kept as a backup.
 
+    Both states stay what they are until the new one is written whole.
+
     Raises:
         BadInput: the folder cannot be written.
     """
     content = digests.sealed(checkpoint_file.torch_bytes(dict(state)))
     path = folder / STATE
-    if path.exists():
-        path.replace(folder / PREVIOUS)
-    atomic_write.write(path, content)
+    with atomic_write.opened(path) as file:
+        file.write(content)
+        file.flush()
+        if path.exists():
+            path.replace(folder / PREVIOUS)
 
 
 def exists(folder: Path) -> bool:

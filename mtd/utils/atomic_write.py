@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from mtd.utils.errors import BadInput
+from mtd.utils.errors import Unwritable
 
 TEMPORARY = ".part-"
 """Prefix of the names of files that are still being written."""
@@ -22,7 +22,7 @@ def write(path: str | Path, content: bytes | str) -> None:
         content: bytes, or text that is encoded as UTF-8.
 
     Raises:
-        BadInput: the path cannot be written, or the disk is full; an older file stays as it was.
+        Unwritable: the path cannot be written, or the disk is full; an older file stays as it was.
 
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -46,7 +46,7 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
         path: of the file.
 
     Raises:
-        BadInput: see `write`.
+        Unwritable: see `write`.
     """
     path = Path(path)
     temporary: Path | None = None
@@ -57,7 +57,7 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
             yield file
         temporary.replace(path)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise Unwritable(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
         if temporary is not None:
             with suppress(OSError):

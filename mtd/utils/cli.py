@@ -13,7 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from mtd.utils import input_files, interruptions, output, streams, temporary, working_folder
+from mtd.utils import (
+    input_files,
+    interruptions,
+    output,
+    streams,
+    temporary,
+    user_folders,
+    working_folder,
+)
 from mtd.utils.errors import BadInput, Failed, Partial
 from mtd.utils.messages import say
 from mtd.utils.printable import of_error
@@ -119,6 +127,7 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     """Run a command: its exit status, and its error, which is printed as one line on stderr."""
     try:
         check_names()
+        user_folders.prepare()
         main()
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None), None

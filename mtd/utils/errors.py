@@ -13,6 +13,10 @@ class BadInput(ValueError):
     """
 
 
+class Unwritable(BadInput):
+    """A file cannot be written, mostly since the disk is full."""
+
+
 class NetworkError(BadInput):
     """A network raised an error on an image."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mtd.utils import user_folders
 from mtd.utils.errors import BadInput
 
 VARIABLE = "MTD_HOME"
@@ -21,8 +22,8 @@ def home() -> Path:
     True
     """
     if given := os.environ.get(VARIABLE):
-        return Path(given).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mtd"
+        return Path(user_folders.home(given)).absolute()
+    return Path(user_folders.home(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "mtd"
 
 
 def unusable(path: Path, reason: str) -> Unusable:
