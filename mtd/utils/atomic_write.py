@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from mtd.utils.errors import Unwritable
+from mtd.utils.errors import BadInput, Unwritable
 
 TEMPORARY = ".part-"
 """Prefix of the names of files that are still being written."""
