@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from mtd.data import image_io
-from mtd.utils import atomic_write, temporary
+from mtd.data import image_io, zip_directory
+from mtd.utils import atomic_write, input_files, temporary
 from mtd.utils.errors import BadInput
+from mtd.utils.resumable import megabytes
 
 SUFFIX = ".zip"
 
@@ -96,14 +97,15 @@ def opened(folders: Sequence[str | Path]) -> list[Path]:
             found.append(folder)
             continue
         try:
+            input_files.check(folder)
             status = folder.stat()
             inside = _extracted(folder.resolve(), status.st_size, status.st_mtime_ns)
             temporary.call(inside[0].parent, str(folder))
             found += inside
         except BadInput as error:
-            raise BadInput(f"{folder}: {error}") from None
-        except FileNotFoundError:
-            raise BadInput(f"{folder}: no such file; make it with python -m mtd.pack") from None
+            reason = str(error).removeprefix(f"{folder}: ").removeprefix(f"{folder} ")
+            made = "; make it with python -m mtd.pack" if reason == "no such file" else ""
+            raise BadInput(f"{folder}: {reason}{made}") from None
         except OSError as error:
             where = error.filename or "a temporary folder"
             reason = f"{where}: {error.strerror or error}"
@@ -120,15 +122,22 @@ def _extracted(path: Path, size: int, modified: int) -> tuple[Path, ...]:  # noq
         OSError: a file cannot be read or written.
     """
     try:
+        zip_directory.check_count(path)
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             for entry in entries:
                 _check(entry)
             names = [entry.filename for entry in entries]
-            if len(set(names)) < len(names) or sum(entry.file_size for entry in entries) > size:
-                raise BadInput("members that overlap; make it with python -m mtd.pack")
+            zip_directory.check_apart(entries, path)
+            _check_names(names)
             if not names:
                 raise BadInput("no photograph in it")
+            needed, free = sum(e.file_size for e in entries), temporary.free()
+            if needed > free:
+                raise BadInput(
+                    f"needs {megabytes(needed)} in the temporary folder, which has "
+                    f"{megabytes(free)}: set the environment variable TMPDIR to another folder"
+                )
             root = temporary.folder(f"{path.stem[:40]}{SUFFIX}-")
             for entry in entries:
                 content = archive.read(entry)  # whose CRC-32 is checked
@@ -144,6 +153,20 @@ def _extracted(path: Path, size: int, modified: int) -> tuple[Path, ...]:  # noq
     return tuple(dict.fromkeys((root / name).parent for name in names))
 
 
+def _check_names(names: Sequence[str]) -> None:
+    """Check that no two members are one file, also where case does not count.
+
+    Raises:
+        BadInput: two are.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other is not name:
+            how = "of one name" if other == name else f"that differ in case only, {other!r}"
+            raise BadInput(f"two members {how} ({name!r}); make it with python -m mtd.pack")
+
+
 def _check(entry: zipfile.ZipInfo) -> None:
     """Check that a member is one that `write` makes: a plain file in one folder, not compressed.
 
@@ -151,7 +174,7 @@ def _check(entry: zipfile.ZipInfo) -> None:
         BadInput: it is none.
     """
     kind = stat.S_IFMT(entry.external_attr >> 16)
-    if not NAME.fullmatch(entry.filename):
+    if not NAME.fullmatch(entry.filename) or max(map(len, entry.filename.split("/"))) > 255:
         what = "is not FOLDER/FILE"
     elif kind not in (0, stat.S_IFREG):
         what = "is a link or a special file"

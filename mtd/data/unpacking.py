@@ -6,6 +6,9 @@ of an archive is left out.
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import lzma
 import shutil
 import stat
@@ -19,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from mtd.data import zip_directory
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
 from mtd.utils.resumable import megabytes
 
@@ -27,6 +32,15 @@ SIGNATURES = (b"PK\3\4", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 
 LONGEST = 255
 """Bytes of a file's name that file systems take."""
+
+LONGEST_PATH = 4096
+"""Bytes of a path."""
+
+SMALL = 100_000_000
+"""Bytes that any archive may be unpacked to, however small it is."""
+
+AT_ONCE = 2**24
+"""Bytes of a tar archive that are read at once."""
 
 DAMAGE = (
     zipfile.BadZipFile,
@@ -77,13 +91,27 @@ def unpack(archive: Path, into: Path, keep: str = "") -> list[Path]:
         BadInput: no archive, a damaged one, or one with a member that is no plain file in it, that
             leads out of the folder, or that collides with another one.
     """
+    input_files.check(archive)
     with _reading(archive), _members(archive) as members:
+        _check_total(sum(member.size for member in members), archive)
         targets = _targets([member.name for member in members], archive, keep)
         chosen = [(m, t) for m, t in zip(members, targets, strict=True) if t is not None]
         if not chosen:
             raise BadInput(f"{archive}: holds no files{f' in {keep}' if keep else ''}")
         _check_space(sum(member.size for member, _ in chosen), into, archive)
         return [_write(member, into / name, archive) for member, name in chosen]
+
+
+def _check_total(size: int, archive: Path) -> None:
+    """Check what an archive announces by its size.
+
+    Raises:
+        BadInput: more than a limit.
+    """
+    limits.UNPACKED_GB.check(size / 1e9, f"{archive}: not unpacked")
+    if size > SMALL:
+        ratio = size / max(1, archive.stat().st_size)
+        limits.UNPACKED_RATIO.check(ratio, f"{archive}: not unpacked")
 
 
 @contextmanager
@@ -102,7 +130,12 @@ def _reading(archive: Path) -> Iterator[None]:
 def _members(archive: Path) -> Iterator[list[Member]]:
     """The files of an archive, which stays open; folders are left out."""
     if zipfile.is_zipfile(archive):
+        zip_directory.check_count(archive)
         with zipfile.ZipFile(archive) as opened:
+            try:
+                zip_directory.check_apart(opened.infolist(), archive)
+            except BadInput as error:
+                raise BadInput(f"{archive}: not unpacked, it holds {error}") from None
             infos = [info for info in opened.infolist() if not info.is_dir()]
             for info in infos:
                 mode = info.external_attr >> 16
@@ -112,7 +145,8 @@ def _members(archive: Path) -> Iterator[list[Member]]:
         return
     with _opened(archive) as tar:
         found = []
-        for entry in tar:
+        for count, entry in enumerate(tar, 1):
+            limits.ARCHIVE_MEMBERS.check(count, f"{archive}: not unpacked, an archive")
             if entry.isdir():
                 continue
             if not entry.isreg():
@@ -128,13 +162,55 @@ def _opened(archive: Path) -> tarfile.TarFile:
         BadInput: it is none.
     """
     try:
-        return tarfile.open(archive)
+        return tarfile.open(fileobj=_Unpacked(archive), mode="r:")
     except tarfile.ReadError:
         with archive.open("rb") as file:
             begins = file.read(8)
         if begins.startswith(SIGNATURES):
             raise BadInput(f"{archive}: a damaged archive (it cannot be opened)") from None
         raise BadInput(f"{archive}: neither a zip nor a tar archive") from None
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a tar archive, which may be compressed, up to the limits.
+
+    A header may announce a name of gigabytes, which `tarfile` reads at once, and what is passed
+    over has to be unpacked as well.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        with input_files.opened(archive) as file:
+            begins = file.read(8)
+        kinds: dict[bytes, Callable[[Path], IO[bytes]]] = {
+            b"\x1f\x8b": gzip.open,  # type: ignore[dict-item]
+            b"BZh": bz2.open,
+            b"\xfd7zXZ": lzma.open,
+        }
+        reader = next((open_ for mark, open_ in kinds.items() if begins.startswith(mark)), None)
+        self.packed = reader is not None
+        self.stream = reader(archive) if reader else input_files.opened(archive)
+        self.archive = archive
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= AT_ONCE:
+            raise ValueError(f"a header of {size} bytes")
+        block = self.stream.read(size)
+        if self.packed:
+            _check_total(self.stream.tell(), self.archive)
+        return block
+
+    def seek(self, place: int, whence: int = 0, /) -> int:
+        while self.packed and place > self.stream.tell() and self.read(2**20):
+            pass  # by steps, so that it ends at the limit
+        return self.stream.seek(place, whence)
+
+    def tell(self) -> int:
+        return self.stream.tell()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.stream.close()
+        super().close()
 
 
 def _of_tar(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
@@ -180,6 +256,8 @@ def _check_apart(targets: Sequence[PurePosixPath], archive: Path) -> None:
 
 def _inside(name: str, archive: Path) -> PurePosixPath:
     """A member's path, which stays in the folder."""
+    if len(name) > LONGEST_PATH:
+        raise _refused(archive, f"{name[:40]}…", f"a path of more than {LONGEST_PATH} bytes")
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or not path.parts:
         raise _refused(archive, name, "a path that leads out of the folder")

@@ -90,6 +90,15 @@ MAT_VARIABLES = Limit("MTD_MAX_MAT_VARIABLES", 10_000, "variables")
 MAT_BLOCKS = Limit("MTD_MAX_MAT_BLOCKS", 100_000, "blocks")
 """Images in a variable of a MATLAB file."""
 
+ARCHIVE_MEMBERS = Limit("MTD_MAX_ARCHIVE_MEMBERS", 500_000, "members")
+"""Files and folders in an archive of photographs or of a test set."""
+
+UNPACKED_GB = Limit("MTD_MAX_UNPACKED_GB", 50, "GB once unpacked")
+"""Size of all files in the archive of a test set."""
+
+UNPACKED_RATIO = Limit("MTD_MAX_UNPACKED_RATIO", 100, "times its size once unpacked")
+"""Size of all files in the archive of a test set, beyond 100 MB, by that of the archive."""
+
 JSON = Limit("MTD_MAX_JSON_MB", 32, "MB")
 """Size of a JSON file."""
 
