@@ -35,7 +35,7 @@ def functions(path: Path) -> dict[Key, list[FunctionType]]:
     """The functions that were defined in a file and are in memory."""
     found: dict[Key, list[FunctionType]] = {}
     for one in gc.get_objects():
-        if isinstance(one, FunctionType) and one.__code__.co_filename == str(path):
+        if type(one) is FunctionType and one.__code__.co_filename == str(path):
             code = one.__code__
             found.setdefault((code.co_qualname, code.co_firstlineno), []).append(one)
     return found
