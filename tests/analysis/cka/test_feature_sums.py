@@ -10,9 +10,11 @@ import torch
 
 from analysis.cka import moments
 from analysis.cka.cells import Cells, deranged
-from analysis.cka.features import Features
+from analysis.cka.feature_sums import MEMORY
+from analysis.cka.features import ROWS, Features, chunks
 from analysis.cka.hsic_from_features import from_features
-from analysis.cka.moments import Moments
+from analysis.cka.moments import Moments, Samples
+from analysis.cka.settings import CKASettings
 
 
 @pytest.fixture
@@ -89,3 +91,26 @@ def test_spectra_are_those_of_the_covariances(memory):
         own = values[:, 6 * index : 6 * index + 6]
         expected = np.linalg.eigvalsh(np.cov(own.T) * (len(own) - 1))
         assert found.numpy() == pytest.approx(expected, rel=1e-5)
+
+
+def test_large_crops_are_read_one_at_a_time():
+    def batch(samples: int) -> Features:
+        return Features([lambda: torch.zeros(7, samples, 2)], [7])
+
+    assert list(chunks(range(7), batch(ROWS + 1))) == [[i] for i in range(7)]
+    assert list(chunks(range(7), batch(ROWS // 3))) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(chunks([], batch(1))) == []
+
+
+def test_the_default_of_the_setting_is_that_of_the_function():
+    assert CKASettings().memory * 2**30 == MEMORY
+
+
+def test_the_bytes_of_sums_are_those_that_they_take():
+    pairs = [(slice(0, 1), slice(1, 2)), (slice(1, 2), slice(2, 3)), (slice(0, 2), slice(2, 4))]
+    parts, order = moments.parts_of([6, 6, 6, 4], pairs, torch.device("cpu"), 2**20, 10)
+    samples = Samples(torch.ones(10, 22), torch.ones(10, 4, dtype=torch.float64))
+    assert [len(part.first.members) for part in parts] == [2, 1] and len(order) == 6
+    for part in parts:
+        count, *rest = part.moments(samples, samples).sums
+        assert sum(one.nbytes for one in rest) == part.held and count.nbytes == 8
