@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from analysis.card.folder import RESULT
 from mtd.utils import cli, output
 from mtd.utils.errors import BadInput
+from mtd.utils.file_names import file_name
 
 if TYPE_CHECKING:
     from analysis.card.measured import Measured
@@ -175,7 +175,7 @@ def folder_names(models: Sequence[str]) -> list[str]:
     """
     names: list[str] = []
     for model in models:
-        plain = re.sub(r"[^\w.()#-]+", "_", model).lstrip(".") or "model"
+        plain = file_name(model.lstrip("."), 200, "()#").lstrip(".") or "model"
         numbered = (f"{plain}_{count}" for count in range(2, len(models) + 2))
         taken = {name.casefold() for name in names}
         names.append(next(name for name in (plain, *numbered) if name.casefold() not in taken))

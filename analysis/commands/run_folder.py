@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import platform
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -41,6 +40,7 @@ from analysis.plotting.literal_text import literal
 from mtd.utils import atomic_write, digests, folder_files
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, Failed
+from mtd.utils.file_names import file_name
 from mtd.utils.messages import plural, verb
 
 TEXT_FILE = "summary.txt"
@@ -64,7 +64,7 @@ def versions() -> dict[str, str]:
 def place(path: str | Path | None, name: str, manifest: Mapping[str, Any]) -> Path:
     """The folder of a run: the given one, or `runs/NAME-DIGEST`; see `RunFolder`."""
     digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
-    plain = re.sub(r"[^\w.-]+", "_", name)[:80]
+    plain = file_name(name, 80)
     return Path(path) if path else Path("runs") / f"{plain}-{digest}"
 
 

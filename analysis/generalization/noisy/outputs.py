@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from analysis.generalization.noisy.observer import Denoised, outputs_of
 from analysis.plotting.pictures import as_pillow
 from mtd.data.crops import Crop
 from mtd.data.image_io import Pixels
+from mtd.utils.file_names import file_name
 
 FOLDER = "outputs"
 """The folder of the outputs in a run folder, with a folder for each model."""
@@ -25,7 +25,7 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
     {'DSC 1': 'DSC_1', 'a/b': 'a_b', 'plain': 'plain'}
     """
     given = list(dict.fromkeys(names))
-    plain = {name: re.sub(r"[^\w.-]+", "_", name).strip(".")[:100] or "_" for name in given}
+    plain = {name: file_name(name.strip("."), 100).strip(".") or "_" for name in given}
     folded = [text.casefold() for text in plain.values()]
     return {
         name: text
