@@ -24,6 +24,7 @@ from mtd.utils import output
 from mtd.utils.device import is_out_of_memory
 from mtd.utils.errors import BadInput, Failed, Partial, Unwritable
 from mtd.utils.messages import plural, verb
+from mtd.utils.printable import shortened
 
 ROWS = 64
 """Rows that are rounded at once, in float64."""
@@ -192,7 +193,7 @@ def clean(
     total = sum(job.pixels for job in jobs)
     with tqdm(total=total, unit="px", unit_scale=True, disable=quiet, dynamic_ncols=True) as bar:
         for index, job in enumerate(jobs):
-            bar.set_description(job.source.name)
+            bar.set_description(shortened(job.source.name))
             before = bar.n
             done = index - len(failed)
             count = f"{done} of {plural(len(jobs), 'image')} {verb(done, 'is', 'are')} written"

@@ -45,7 +45,7 @@ PAIR = ("models/plain.pth", "models/hidden.pth")
 OUT = ("--output-dir", "out")
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "report": ("run", "--sections", "srga", *OUT, "--format", "html", "--format", "md"),
+    "report": ("run", "--sections", "srga", *OUT, "--format", "html,md"),
     "generalization": (*PAIR, *RUN, "--images", "images", "--no-lpips", *OUT),
     "compare": ("run", "--quiet", *OUT),
     "card": ("run", *OUT),

@@ -16,8 +16,21 @@ from tests.helpers.paths import ROOT
 
 NAMES = (
     *("pandas", "numpy", "matplotlib", "seaborn", "json", "IPython", "ipykernel_launcher"),
-    *("analysis", "mtd", "sitecustomize", "tensorboard", "site"),
+    *(
+        "analysis",
+        "mtd",
+        "sitecustomize",
+        "tensorboard",
+        "site",
+        "usercustomize",
+        "torch",
+        "conftest",
+    ),
+    *("papermill", "nbconvert", "nbformat", "jupyter_config", "ipython_config", "scipy", "evil"),
+    *("ipython_kernel_config", "jupyter_nbconvert_config", "profile_default/startup/00-start"),
 )
+TEMPLATES = ("markdown", "assets", "base", "")
+TEMPLATE = "{{ cycler.__init__.__globals__.os.system('touch %s') }}"
 CONSOLE = "from analysis.commands.console import main; main()"
 
 
@@ -28,9 +41,18 @@ def sent(tmp_path) -> Path:
     folder = result.save(tmp_path / "sent")
     (tmp_path / "imported").mkdir()
     for name in NAMES:
-        mark = tmp_path / "imported" / name
+        mark = tmp_path / "imported" / Path(name).name
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
-    (folder / "matplotlibrc").write_text("figure.facecolor: red\n")
+    for place in TEMPLATES:
+        (folder / place).mkdir(exist_ok=True)
+        for name in ("index.md.j2", "index.html.j2", "null.j2"):
+            mark = tmp_path / "imported" / f"{place}-{name}"
+            (folder / place / name).write_text(TEMPLATE % mark)
+    (folder / "matplotlibrc").write_text("figure.facecolor: red\nbackend: module://evil\n")
+    (folder / "evil.egg-info").mkdir()
+    (folder / "evil.egg-info" / "PKG-INFO").write_text("Name: evil\nVersion: 1\n")
+    (folder / "evil.egg-info" / "entry_points.txt").write_text("[mtd.analyses]\nevil = evil:x\n")
     return folder
 
 
@@ -48,7 +70,7 @@ def python(*arguments: str, cwd: Path, path: str) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize("how", ["here", "installed"])
 def test_no_module_of_a_folder_is_imported(sent, tmp_path, how, monkeypatch):
-    arguments = ["report", str(sent), "--output-dir", str(tmp_path / "page"), "--format", "html"]
+    arguments = ["report", str(sent), "--output-dir", str(tmp_path / "page"), "--format", "html,md"]
     if how == "here":  # with a kernel that has no search path but what it is given
         monkeypatch.delenv("PYTHONPATH", raising=False)
         run_arguments([*arguments[1:], "--quiet"])
