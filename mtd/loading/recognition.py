@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -216,11 +217,9 @@ def _built_in(_: WeightSet, part: Part) -> Claim | None:
 def misfit(entry: Architecture, config: Config, part: Part) -> BadInput | None:
     """Why a network has not the tensors of a part, or lacks some of them; found without memory."""
     try:
-        weights, counts = (
-            {name: value.to("meta") for name, value in each.items()}
-            for each in (part.weights, part.counts)
-        )
-        fill(registry.outline(config, entry), weights, counts)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's about counts that a file does not have
+            fill(registry.outline(config, entry), meta(part.weights), meta(part.counts))
     except BadInput as error:
         return error
     except Exception:  # a network that cannot be built on the meta device
@@ -288,7 +287,14 @@ def fits(entry: Architecture, config: Config, weights: Weights) -> None:
         raise
     except Exception:  # a network that cannot be built on the meta device
         return
-    external.fill(network, {name: value.to("meta") for name, value in weights.items()})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        external.fill(network, meta(weights))
+
+
+def meta(weights: Weights) -> dict[str, torch.Tensor]:
+    """Shapes and types of weights, without memory."""
+    return {name: value.to("meta") for name, value in weights.items()}
 
 
 def _numbers(value: Any) -> list[float]:

@@ -313,11 +313,12 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     save(tmp_path / "b.pth", {}, network=TINY, mask=MASKED)
     before = (tmp_path / "b.pth").read_bytes()
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(BadInput, match="No space left on device"):
-        save(tmp_path / "b.pth", {"a": torch.zeros(9)}, network=TINY, mask=MASKED)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(BadInput, match="No space left on device"):
+            save(tmp_path / "b.pth", {"a": torch.zeros(9)}, network=TINY, mask=MASKED)
     assert [p.name for p in tmp_path.iterdir()] == ["b.pth"]
     assert (tmp_path / "b.pth").read_bytes() == before
