@@ -12,7 +12,7 @@ import numpy as np
 
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, digests, folder_files
 from mtd.utils.errors import BadInput
 
 PIXELS, INDEX = "pixels.bin", "index.json"
@@ -60,7 +60,7 @@ def sample(photo: Photograph) -> tuple[int, str]:
 def build(
     folder: Path, photographs: Sequence[Photograph], progress: Callable[[], object] | None = None
 ) -> None:
-    """Decode all photographs into a folder, unless it holds them already.
+    """Decode all photographs into a folder, unless it holds them already, with no bit changed.
 
     Args:
         folder: of the store.
@@ -73,6 +73,7 @@ def build(
     if _read(folder, photographs) is not None:
         return
     entries: list[list[Any]] = []
+    total = hashlib.sha256()
     temporary = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +84,7 @@ def build(
                 pixels = np.ascontiguousarray(photo.load())
                 entries.append([photo.name, file.tell(), *pixels.shape[:2]])
                 file.write(pixels.tobytes())
+                total.update(pixels.data)
                 if progress:
                     progress()
         (folder / INDEX).unlink(missing_ok=True)  # of other pixels
@@ -92,17 +94,24 @@ def build(
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-    index = {"listing": listing(photographs), "entries": entries}
-    atomic_write.write(folder / INDEX, json.dumps(index))
+    about = {"listing": listing(photographs), "entries": entries, "pixels": total.hexdigest()}
+    atomic_write.write(folder / INDEX, json.dumps(about | {"sha256": _digest(about)}))
 
 
-def stored(folder: Path, photographs: Sequence[Photograph]) -> list[Photograph]:
+def stored(
+    folder: Path, photographs: Sequence[Photograph], checked: bool = False
+) -> list[Photograph]:
     """The same photographs, whose pixels are read from a store.
 
+    Args:
+        folder: of the store.
+        photographs: that it holds.
+        checked: the pixels were compared with their digest by `build`, in this process.
+
     Raises:
-        BadInput: the store holds other photographs.
+        BadInput: the store holds other photographs, or is damaged.
     """
-    entries = _read(folder, photographs)
+    entries = _read(folder, photographs, checked)
     if entries is None:
         raise BadInput(f"{folder}: no store of these photographs ({len(photographs)})")
     return list(_photographs(folder / PIXELS, photographs, entries))
@@ -120,15 +129,27 @@ def _photographs(
         yield Photograph(photo.name, height, width, load, photo.scene, channels=photo.channels)
 
 
-def _read(folder: Path, photographs: Sequence[Photograph]) -> list[Any] | None:
-    """The entries of a complete store of these photographs; else None."""
-    digest, channels = listing(photographs), photographs[0].channels
+def _read(
+    folder: Path, photographs: Sequence[Photograph], checked: bool = False
+) -> list[Any] | None:
+    """The entries of a complete store of these photographs, of which no bit changed; else None."""
+    channels = photographs[0].channels
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        size = (folder / PIXELS).stat().st_size
-        entries: list[Any] = index["entries"]
-        pixels = sum(h * w for _, _, h, w in entries)
-        whole = index["listing"] == digest and size == channels * pixels
-    except (OSError, ValueError, KeyError, TypeError):
+        about = folder_files.json(folder, INDEX)
+        pixels = folder_files.path_of(folder, PIXELS)
+        entries: list[Any] = about["entries"]
+        whole = (
+            folder_files.holds(folder, PIXELS)
+            and about.pop("sha256") == _digest(about)
+            and about["listing"] == listing(photographs)
+            and pixels.stat().st_size == channels * sum(h * w for _, _, h, w in entries)
+            and (checked or digests.sha256(pixels) == about["pixels"])
+        )
+    except (OSError, BadInput, LookupError, TypeError, ValueError, AttributeError):
         return None
     return entries if whole else None
+
+
+def _digest(about: Any) -> str:
+    """SHA-256 of an index."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

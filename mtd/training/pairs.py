@@ -253,7 +253,7 @@ class TrainingPairs(Pairs):
             count = len(self.photographs)
             with tqdm(total=count, desc="store", unit="image", disable=quiet or None) as bar:
                 decoded_store.build(store, self.photographs, bar.update)
-            self.photographs = decoded_store.stored(store, self.photographs)
+            self.photographs = decoded_store.stored(store, self.photographs, checked=True)
             self.room = 0
             return
         for index in range(len(self.photographs)):  # damaged files are found at the start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mtd.data.photographs import Photograph
 from mtd.training import decoded_store, prefetch, trainer
 from mtd.training import run as training_run
 from mtd.training.pairs import TrainingPairs
@@ -49,6 +51,42 @@ def test_the_store_holds_the_same_pixels_and_is_made_once(photos, tmp_path, monk
         decoded_store.stored(store, plain.photographs)
     TrainingPairs([str(photos)], 16, "gaussian:15", store=store)  # a damaged one is made anew
     assert len(decoded_store.stored(store, plain.photographs)) == 4
+
+
+def small() -> list[Photograph]:
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    return [Photograph(name, 2, 3, lambda: pixels) for name in ("a", "b")]
+
+
+@pytest.mark.parametrize("name", [decoded_store.INDEX, decoded_store.PIXELS])
+def test_no_flipped_bit_of_a_store_is_believed(tmp_path, name):
+    decoded_store.build(tmp_path, small())
+    path = tmp_path / name
+    content = path.read_bytes()
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            found = decoded_store.stored(tmp_path, small())
+        except BadInput:
+            continue
+        assert content[place : place + 1] == b" "  # between entries
+        assert np.array_equal(found[1].load(), small()[1].load())
+    decoded_store.build(tmp_path, small())  # made anew
+    assert path.read_bytes() == content
+
+
+def test_links_and_fifos_are_no_store(tmp_path):
+    decoded_store.build(tmp_path / "store", small())
+    (tmp_path / "store" / decoded_store.INDEX).rename(tmp_path / "index.json")
+    (tmp_path / "store" / decoded_store.INDEX).symlink_to(tmp_path / "index.json")
+    with pytest.raises(BadInput, match="no store"):
+        decoded_store.stored(tmp_path / "store", small())
+    (tmp_path / "store" / decoded_store.INDEX).unlink()
+    os.mkfifo(tmp_path / "store" / decoded_store.INDEX)
+    with pytest.raises(BadInput, match="no store"):
+        decoded_store.stored(tmp_path / "store", small())
 
 
 def test_a_store_of_other_photographs_of_the_same_names_is_not_used(photos, tmp_path):
