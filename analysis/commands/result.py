@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Self
@@ -54,6 +55,7 @@ class Result:
             Path(name).stem: table for name, table in files.items() if not isinstance(table, bytes)
         }
         self._files = dict(files)
+        self._place = ""
 
     @property
     def attachments(self) -> dict[str, bytes]:
@@ -80,23 +82,32 @@ class Result:
                 what = "intervals of an earlier version, which left out crops"
                 raise BadInput(f"{path}/{name}.csv: {what}; run the analysis again")
         files = {f"{name}.csv": frame for name, frame in frames.items()}
-        return cls(analysis, {**files, **read_attachments(analysis, path)}, read_manifest(path))
+        own = cls(analysis, {**files, **read_attachments(analysis, path)}, read_manifest(path))
+        own._place = str(path)
+        return own
+
+    def _reading(self) -> AbstractContextManager[None]:
+        """Context in which the tables are used, which may be damaged if they come from a folder."""
+        return reading(self._place) if self._place else nullcontext()
 
     def __repr__(self) -> str:
         tables = ", ".join(f"{name} ({len(frame)})" for name, frame in self.frames.items())
-        return f"<{type(self).__name__} of {', '.join(self.manifest['models'])}: {tables}>"
+        return f"<{type(self).__name__} of {', '.join(self.manifest.get('models', ()))}: {tables}>"
 
     def sentences(self) -> list[str]:
         """What follows from the tables, in Markdown."""
-        return self.analysis.all_sentences(self.frames, self.manifest)
+        with self._reading():
+            return self.analysis.all_sentences(self.frames, self.manifest)
 
     def text(self) -> str:
         """The tables in short and what follows from them, as the terminal shows it."""
-        return terminal_text(self.analysis, self.frames, self.manifest)
+        with self._reading():
+            return terminal_text(self.analysis, self.frames, self.manifest)
 
     def figures(self) -> dict[str, Figure]:
         """Every figure that can be drawn from the tables, by file name."""
-        return all_figures(self.analysis, self.frames, self.manifest, self.attachments)
+        with self._reading():
+            return all_figures(self.analysis, self.frames, self.manifest, self.attachments)
 
     def save(self, path: str | Path) -> Path:
         """Write a run folder: manifest, tables, figures and text.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ import pandas as pd
 
 from analysis.commands import csv_tables
 from analysis.commands.run_folder import MANIFEST
+from analysis.commands.run_tables import reading
 from analysis.findings.study import COLUMNS, KEPT, SNAPSHOTS, STORED, Study
 from mtd.utils import atomic_write
+from mtd.utils.replaced import replaced
 
 LONG = ("results", "cka", "images", "curves")
 """Tables that are compressed; of results only the columns that are read."""
@@ -27,17 +28,20 @@ def keep(study: Study, folder: Path) -> None:
     Each run has its tables and, as `manifest.json`, a summary of its manifest (`summary`). Tables
     of measurements without scores, `stored.csv` and `snapshots.csv`, are taken over.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    for run in study.runs():
-        about = summary(study.manifest(run))
-        text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-        atomic_write.write(folder / run / MANIFEST, text)
-        for name in KEPT.get(about["analysis"], ()):
-            if (frame := study.table(run, name)) is not None:
-                write(folder / run, name, frame)
-    for name in (STORED, SNAPSHOTS):
-        if (frame := study.table("", name)) is not None:
-            write(folder, name, frame)
+    with replaced(folder) as new:
+        new.mkdir()
+        for run in study.runs():
+            with reading(study.path / run):
+                about = summary(study.manifest(run))
+                kept = KEPT.get(about["analysis"], ())
+            text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+            atomic_write.write(new / run / MANIFEST, text)
+            for name in kept:
+                if (frame := study.table(run, name)) is not None:
+                    write(new / run, name, frame)
+        for name in (STORED, SNAPSHOTS):
+            if (frame := study.table("", name)) is not None:
+                write(new, name, frame)
 
 
 def write(folder: Path, name: str, frame: pd.DataFrame) -> None:

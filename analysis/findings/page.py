@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from analysis.commands import csv_tables, printed
 from analysis.commands.parser import OutputOptions
 from analysis.commands.run_folder import MANIFEST, read_manifest, read_tables
+from analysis.commands.run_tables import reading
 from analysis.findings import contrasts, kept
 from analysis.findings.claims import by_training, judge
 from analysis.findings.study import (
@@ -30,7 +32,7 @@ from analysis.pages import fingerprint, notebooks
 from analysis.pages import html as pages_html
 from analysis.pages.attachments import Attachment
 from analysis.plotting.notebook_output import reduced
-from mtd.utils import atomic_write, output
+from mtd.utils import atomic_write, folder_files, limits, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
 
@@ -75,9 +77,11 @@ def run(study: str | Path, options: OutputOptions | None = None) -> Path:
         check_claims(runs)
         kept.keep(runs, folder / SCORES)
         write_pictures(folder, runs)
-    scores = Study(folder / SCORES)
-    write_tables(folder, collect_tables(scores), judge(scores))
-    about = json.dumps(manifest(scores), indent=2, ensure_ascii=False) + "\n"
+    scores = Study(folder_files.path_of(folder, SCORES))
+    with reading(scores.path):
+        tables, claims = collect_tables(scores), judge(scores)
+        about = json.dumps(manifest(scores), indent=2, ensure_ascii=False) + "\n"
+    write_tables(folder, tables, claims)
     atomic_write.write(folder / MANIFEST, about)
     publish(folder, options.quiet)
     return folder
@@ -89,7 +93,9 @@ def check_claims(study: Study) -> None:
     Raises:
         BadInput: it decides none.
     """
-    if judge(study).value.isna().all():
+    with reading(study.path):
+        undecided = judge(study).value.isna().all()
+    if undecided:
         known = ", ".join(dict.fromkeys(run for run, _ in TABLES.values()))
         raise BadInput(
             f"{study.path}: decides no claim; expected runs such as {known}, of networks with the "
@@ -99,11 +105,12 @@ def check_claims(study: Study) -> None:
 
 def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], claims: pd.DataFrame) -> None:
     """Write the tables of the page; those of runs that were removed since go."""
-    for name in (*TABLES, *DERIVED):
-        (folder / f"{name}.csv").unlink(missing_ok=True)
     for name, frame in {**frames, CLAIMS: claims}.items():
         text = csv_tables.text(frame)
         atomic_write.write(folder / f"{name}.csv", text)
+    for name in (*TABLES, *DERIVED):
+        if name not in frames:
+            (folder / f"{name}.csv").unlink(missing_ok=True)
 
 
 def write_pictures(folder: Path, study: Study) -> None:
@@ -111,11 +118,11 @@ def write_pictures(folder: Path, study: Study) -> None:
 
     A run of which only the tables were kept leaves the figure as it is.
     """
+    for name, content in collect_pictures(study).items():
+        atomic_write.write(folder / f"{name}.png", content)
     for name, (run, _) in PICTURES.items():
         if run not in study.runs():
             (folder / f"{name}.png").unlink(missing_ok=True)
-    for name, content in collect_pictures(study).items():
-        atomic_write.write(folder / f"{name}.png", content)
 
 
 def check_folder(folder: Path, study: Path) -> None:
@@ -140,8 +147,25 @@ def collect_tables(study: Study) -> dict[str, pd.DataFrame]:
 
 def collect_pictures(study: Study) -> dict[str, bytes]:
     """The figures that the page copies, in 256 colors, without those whose runs are missing."""
-    paths = {name: study.path / run / f"{stem}.png" for name, (run, stem) in PICTURES.items()}
-    return {name: reduced(path.read_bytes()) for name, path in paths.items() if path.is_file()}
+    paths = {name: f"{run}/{stem}.png" for name, (run, stem) in PICTURES.items()}
+    return {
+        name: picture(study.path, path)
+        for name, path in paths.items()
+        if folder_files.holds(study.path, path)
+    }
+
+
+def picture(folder: Path, name: str) -> bytes:
+    """A figure of a run, in 256 colors.
+
+    Raises:
+        BadInput: it is no picture, or a link.
+    """
+    content = folder_files.content(folder, name, limits.ATTACHMENT)
+    try:
+        return reduced(content)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadInput(f"{folder / name}: not a picture that can be read ({error})") from None
 
 
 def manifest(scores: Study) -> dict[str, Any]:
@@ -173,8 +197,11 @@ def publish(folder: Path, quiet: bool = True) -> None:
     note("executing the notebook", quiet=quiet)
     notebook = notebooks.with_parameters(notebooks.stored(NAME), {"run_dir": "."}, NAME)
     executed = notebooks.execute(notebook, folder, NAME, quiet)
-    paths = [*sorted(folder.glob("*.csv")), folder / MANIFEST]
-    attachments = [Attachment(path.name, path.read_bytes()) for path in paths]
+    tables = sorted(f"{name}.csv" for name in (*TABLES, *DERIVED, CLAIMS))
+    names = [name for name in (*tables, MANIFEST) if folder_files.holds(folder, name)]
+    attachments = [
+        Attachment(name, folder_files.content(folder, name, limits.ATTACHMENT)) for name in names
+    ]
     html = pages_html.html(executed, attachments, fingerprint.heading(executed))
     atomic_write.write(folder / f"{NAME}.html", html)
     atomic_write.write(folder / fingerprint.INPUTS, json.dumps(page_inputs(), indent=2) + "\n")

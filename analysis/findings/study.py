@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.commands.run_folder import MANIFEST, read_manifest, read_tables
 from analysis.generalization import conditions
 from analysis.generalization.conditions import Table
+from mtd.utils import folder_files
 from mtd.utils.errors import BadInput
 
 NAME = "findings"
@@ -123,7 +124,7 @@ class Study:
         known += [run for name in (CELLS, SNAPSHOTS) for run in DERIVED[name]]
         known += [run.replace(PAIR, LONGER, 1) for run in known if run.startswith(f"{PAIR}/")]
         every = [name for run in dict.fromkeys(known) for name in (run, *self.repeats(run))]
-        return [name for name in every if (self.path / name / MANIFEST).is_file()]
+        return [name for name in every if folder_files.holds(self.path, f"{name}/{MANIFEST}")]
 
     def repeats(self, run: str) -> list[str]:
         """The runs of the same kind with trainings of other seeds, in the order of the seeds.
@@ -144,7 +145,8 @@ class Study:
         """
         key = run, name
         if key not in self.frames:
-            self.frames[key] = self._read(self.path / run, name)
+            folder = folder_files.path_of(self.path, run) if run else self.path
+            self.frames[key] = self._read(folder, name)
         return self.frames[key]
 
     def _read(self, folder: Path, name: str) -> pd.DataFrame | None:
@@ -168,7 +170,7 @@ class Study:
         Raises:
             BadInput: it is missing or damaged.
         """
-        return read_manifest(self.path / run)
+        return read_manifest(folder_files.path_of(self.path, run))
 
     def scores(self, run: str, metric: str) -> Table | None:
         """The scores of a benchmark's images by one metric; None if there are none.

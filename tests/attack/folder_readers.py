@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -164,15 +165,20 @@ def read_store(folder: Path) -> Any:
 def read_page(path: Path) -> Any:
     """Reads a page as `--verify` does, up to what is computed."""
     from analysis.commands.run_folder import read_manifest
+    from analysis.commands.run_tables import reading
     from analysis.report import verify
+    from analysis.report.random_rows import RandomRows
     from analysis.report.settings import ReportSettings
+    from analysis.report.verify_trust import reported
 
     with verify.opened(path) as folder:
         manifest = read_manifest(folder)
-        requested, settings = verify.reported(str(path), manifest, ReportSettings(), [])
-        verify.scored_alike(settings, folder)
-        verify.other_versions(manifest)
-        return requested, [verify.networks_of(*one) for one in manifest["models"].items()]
+        with reading(path):
+            requested, settings = reported(str(path), manifest, ReportSettings(), [])
+            verify.scored_alike(settings, folder)
+            verify.other_versions(manifest)
+            verify.complete_sections(folder, RandomRows(folder, random.Random(1), 1.0))
+            return requested, [verify.networks_of(*one) for one in manifest["models"].items()]
 
 
 def read_report(folder: Path) -> Any:
