@@ -40,9 +40,8 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
     if not names:
         raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
     own = read_manifest(folders[0])
-    for name in names:
-        check_unchanged(runs[name])
     if len(folders) == 1 and own.get("analysis") == "report" and not output.output_dir:
+        check_unchanged([runs[name] for name in names])
         folder = RunFolder(folders[0], "report", own, command=output.command, reopened=True)
         return Report(folder, names)
     check_outside(Path(output.output_dir or "runs"), [runs[name] for name in names])
@@ -55,6 +54,7 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
                     raise BadInput(
                         f"{runs[name]}: {model} is not the same file as in the other runs"
                     )
+    check_unchanged([runs[name] for name in names])
     folder = RunFolder(
         output.output_dir,
         f"report-{'-'.join(models)}",
@@ -104,14 +104,15 @@ def figures(run: Path) -> list[str]:
     return [name for name in names if folder_files.holds(run, name)]
 
 
-def check_unchanged(run: Path) -> None:
-    """Check that the files of a run are those that it wrote, as far as it recorded that.
+def check_unchanged(runs: Sequence[Path]) -> None:
+    """Check that the files of runs are those that they wrote, as far as that was recorded.
 
     Raises:
         BadInput: they are not.
     """
-    if read_digests(run) and not intact(run, drawn=False):
-        raise BadInput(f"{run}: a file is not as the run wrote it; run it again with --resume")
+    for run in runs:
+        if read_digests(run) and not intact(run, drawn=False):
+            raise BadInput(f"{run}: a file is not as the run wrote it; run it again with --resume")
 
 
 def check_outside(output: Path, sources: Sequence[Path]) -> None:
