@@ -318,14 +318,14 @@ def grows(pattern: str, flags: int, method: str, attack: tuple[str, str]) -> boo
 
     They are counted for texts of three sizes, each twice the one before.
     """
-    last = _steps(pattern, flags, method, attack, 256)
-    if last <= FEW * 256:
+    last = _steps(pattern, flags, method, attack, 128)
+    if last <= FEW * 128:
         return False
-    first, middle = (_steps(pattern, flags, method, attack, size) for size in (64, 128))
-    return last > MANY * 256 or last - middle > 2.5 * (middle - first)
+    first, middle = (_steps(pattern, flags, method, attack, size) for size in (32, 64))
+    return last > MANY * 128 or last - middle > 2.5 * (middle - first)
 
 
-FEW, MANY = 8, 200
+FEW, MANY = 11, 100
 """Steps for each character that are no reason to worry, and that are always too many."""
 
 
@@ -333,5 +333,5 @@ def _steps(pattern: str, flags: int, method: str, attack: tuple[str, str], size:
     steps = Steps(pattern, flags, MANY * size + 1)
     before, body = attack
     with suppress(Exceeded):
-        steps.spans(before + body * (size // len(body) + 1) + "\0", method)
+        steps.spans(before + body * (size // 32 * (32 // len(body) + 1)) + "\0", method)
     return steps.count
