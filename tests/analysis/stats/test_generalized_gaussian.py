@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from analysis.stats.generalized_gaussian import GGD, density, fit_ggd, kl_ggd, ratio
+from analysis.stats.generalized_gaussian import GGD, density, fit_ggd, kl_ggd, ratio, shape_of
 from mtd.utils.errors import BadInput
 
 GOLDEN = {
@@ -113,3 +113,15 @@ def test_what_cannot_be_fitted():
         fit_ggd([1.0], "roots")  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="above 0"):
         kl_ggd(1, 0, 1, 1)
+
+
+@pytest.mark.parametrize("shape", [0.2004, 0.5, 2.0, 9.9985])
+def test_shapes_up_to_the_ends_of_the_range_are_found_exactly(shape):
+    moments = math.gamma(1 / shape) * math.gamma(3 / shape) / math.gamma(2 / shape) ** 2
+    assert shape_of(moments, "root") == pytest.approx(shape, rel=1e-7)
+    assert shape_of(moments, "grid") == pytest.approx(shape, abs=0.000501)
+
+
+@pytest.mark.parametrize("method", ["grid", "root"])
+def test_shapes_beyond_the_range_are_at_its_ends(method):
+    assert shape_of(1e6, method) == 0.2 and shape_of(1.0, method) == pytest.approx(9.999)
