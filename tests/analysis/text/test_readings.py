@@ -232,7 +232,7 @@ def test_attribution_of_few_photographs():
 
 def test_names_break_neither_markdown_nor_sentences():
     assert code("<b>*x*") == "`<b>*x*`" and code("`a`") == "`` `a` ``" and code("") == "`  `"
-    assert code("a\nb") == "`a b`"
+    assert code("a\nb") == r"`a\nb`"
     assert escaped("a_b <i> [x](y) | $z$") == r"a\_b \<i\> \[x\](y) \| \$z\$"
     assert side(0.1, 0.2) == 1 and side(-0.2, -0.1) == -1 and side(-1, 1) == side(NAN, NAN) == 0
 
