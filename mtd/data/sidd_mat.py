@@ -14,6 +14,7 @@ from mtd.data.mat_file import Variable
 from mtd.data.photographs import Photograph
 from mtd.utils import limits
 from mtd.utils.errors import BadInput
+from mtd.utils.printable import shortened
 
 SUFFIX = ".mat"
 NOISY, CLEAN = "ValidationNoisyBlocksSrgb", "ValidationGtBlocksSrgb"
@@ -65,13 +66,14 @@ def _describe(path: Path, variable: str) -> Variable:
     if variable not in variables and other in variables:
         raise BadInput(f"{path}: has {other}, expected {variable}; give the noisy file first")
     if variable not in variables and len(variables) != 1:
-        named = ", ".join(variables) or "none"
+        named = ", ".join(map(shortened, variables)) or "none"
         raise BadInput(f"{path}: variables {named}; expected {variable}, or a single one")
     name = variable if variable in variables else next(iter(variables))
     shape, kind = variables[name].shape, variables[name].kind
     if kind != "uint8" or len(shape) not in (4, 5) or shape[-1] != 3 or 0 in shape:
         size = " x ".join(map(str, shape))
-        raise BadInput(f"{path}: {name} is {kind}, {size}; expected uint8 {SHAPES}")
-    limits.DECODED_GIB.check(prod(shape) / 2**30, f"{path}: {name}")
-    limits.MAT_BLOCKS.check(prod(shape[:-3]), f"{path}: {name}")
+        raise BadInput(f"{path}: {shortened(name)} is {kind}, {size}; expected uint8 {SHAPES}")
+    what = f"{path}: {shortened(name)}"
+    limits.DECODED_GIB.check(prod(shape) / 2**30, what)
+    limits.MAT_BLOCKS.check(prod(shape[:-3]), what)
     return variables[name]
