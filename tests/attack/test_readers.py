@@ -15,9 +15,6 @@ from tests.attack.readers import READERS
 
 WHOLE = 10_000
 
-MENDING = {"run-sentences", "decoded-store"}
-"""Readers whose defects are known and being mended."""
-
 NAMES = [reader.name for reader in READERS]
 
 
@@ -33,8 +30,6 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("reader", READERS, ids=NAMES)
 def test_a_short_attack(reader: Reader) -> None:
-    if reader.name in MENDING:
-        pytest.skip("its known defects are being mended")
     attack(reader, reader.short)
 
 
