@@ -10,7 +10,7 @@ from scipy import stats
 from analysis.cka import hsic
 from analysis.cka.compute import STEADY
 from analysis.cka.hsic_from_grams import from_grams
-from analysis.stats.jackknife import draws, interval, log_interval, standard_error
+from analysis.stats.jackknife import draws, interval, log_interval, mean, standard_error
 from analysis.text.intervals import about_intervals
 
 
@@ -126,3 +126,15 @@ def test_it_is_said_what_intervals_are_about_and_whether_they_are_enough():
     for count, present in ((2, False), (4, False), (4, True), (12, True)):
         *_, last = about_intervals(count, bundled, present)
         assert "an illustration, not inference" in last and "--images" in last
+
+
+def test_a_mean_over_crops_leaves_all_crops_of_a_photograph_out():
+    values = np.array([1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 3.0])
+    scenes = ["b", "a", "b", "c", "d", "d", "d"]
+    kept = [[name != left for name in scenes] for left in "bacd"]
+    without = np.array([values[rest].mean() for rest in kept])
+    half = stats.t.ppf(0.975, 3) * np.sqrt(3 / 4 * np.square(without - without.mean()).sum())
+    found = mean(values, scenes)
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+    assert np.isnan(mean([], []).value)
