@@ -250,8 +250,9 @@ def _files(name: str, one: Download, gathered: Path, quiet: bool) -> Path:
             address = one.base + file
             remote = _remote(name, file, address, content / file, digest, one.terms)
             downloads.fetch(remote, quiet=len(one.files) > 4 or quiet)
-    for path in content.glob(".*.lock"):
-        path.unlink()
+    for path in content.rglob("*"):  # locks, and what a download that was killed has left
+        if path.is_file() and path.relative_to(content).as_posix() not in one.files:
+            path.unlink()
     return content
 
 

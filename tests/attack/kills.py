@@ -182,8 +182,12 @@ class Attack:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Files of a folder that were never finished."""
+    """Files of a folder that were never finished, and could be taken for results.
+
+    Beside images there may be hidden ones: other processes may be writing into that folder.
+    """
     paths = [*folder.parent.glob(f".{folder.name}*"), *folder.rglob("*")]
+    paths = [p for p in paths if not (p.name.startswith(".part-") and p.suffix == ".png")]
     return [str(p) for p in paths if p.name.startswith(PARTS) or p.name.endswith(PARTS[:3])]
 
 

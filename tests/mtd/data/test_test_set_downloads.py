@@ -262,3 +262,13 @@ def test_several_at_once_download_a_test_set_once(server, name):
     assert set(folders) == {sets.place(name)}
     files = [file for file, _ in server.requests]
     assert len(files) == len(set(files))
+
+
+def test_what_a_killed_download_left_is_no_file_of_the_set(server, mtd_home):
+    """As a temporary file of the library that moves a file into its place."""
+    gathered = sets.place("kodak24").with_name(".kodak24.part") / "files"
+    gathered.mkdir(parents=True)
+    (gathered / "tmp4x1y").write_bytes(b"half")
+    folder = sets.download("kodak24", quiet=True)
+    assert sorted(path.name for path in folder.iterdir()) == list(NAMES)
+    assert sorted(sets.verify("kodak24")) == list(NAMES)
