@@ -59,6 +59,8 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
         raise BadInput(
             f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
         )
+    for partial in folder.glob(f"{atomic_write.TEMPORARY}*"):  # of a write that was killed
+        partial.unlink(missing_ok=True)
     if not begun:
         atomic_write.write(path, json.dumps(recipe.to_dict(), indent=2, allow_nan=False) + "\n")
     return begun
