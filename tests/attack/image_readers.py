@@ -146,9 +146,13 @@ def read_mat(path: Path) -> Any:
 def read_photographs(path: Path) -> Any:
     from mtd.data import photograph_archives
     from mtd.data.photographs import photographs
+    from mtd.utils import temporary
 
-    folders = photograph_archives.opened([path])
-    return [one.load() for one in photographs(*folders)]
+    try:
+        folders = photograph_archives.opened([path])
+        return [one.load() for one in photographs(*folders)]
+    finally:
+        temporary.remove_all()  # as when the process ends, and closes the folder's lock
 
 
 def unpacked(path: Path) -> Any:
