@@ -32,7 +32,10 @@ def is_archive(content: bytes) -> bool:
     >>> is_archive(b"PK")
     False
     """
-    return zipfile.is_zipfile(BytesIO(content))
+    try:
+        return zipfile.is_zipfile(BytesIO(content))
+    except zipfile.BadZipFile:  # of several disks
+        return True
 
 
 class Archive:

@@ -174,3 +174,11 @@ def test_a_sealed_file_has_a_digest_of_every_bit():
             assert digests.unsealed(bytes(changed)) is None
     for cut in range(len(sealed)):
         assert digests.unsealed(sealed[:cut]) is None
+
+
+def test_an_archive_of_several_disks_is_refused(tmp_path: Path):
+    """Of which `zipfile.is_zipfile` raises an error of its own."""
+    end = b"PK\x06\x07" + struct.pack("<LQL", 0, 0, 2) + b"PK\x05\x06" + bytes(18)
+    (tmp_path / "x.pth").write_bytes(end)
+    with pytest.raises(BadInput, match=r"x\.pth: damaged"):
+        checkpoint_file.read(tmp_path / "x.pth")
