@@ -24,6 +24,9 @@ ALLOWED = (
 
 REFUSED = re.compile(r"\b(A?GPL|Affero|GNU General|Proprietary|non-?commercial|CC-BY-NC)", re.I)
 
+INSTALLER = "pip"
+"""Part of every virtual environment, and no dependency."""
+
 KNOWN_LICENCES = {
     "nvidia-": "NVIDIA's libraries, which PyTorch's wheels for GPUs need; they are not passed on",
     "cuda-toolkit": "names NVIDIA's libraries; holds nothing",
@@ -110,6 +113,7 @@ def findings(report: str, said: str) -> tuple[list[str], str]:
         + (f", fixed in {', '.join(one['fix_versions'])}" if one.get("fix_versions") else "")
         for package in packages
         for one in package.get("vulns", ())
+        if package["name"] != INSTALLER
         if not {one["id"], *one.get("aliases", ())} & set(KNOWN_VULNERABILITIES)
     ]
     skipped = [package for package in packages if "vulns" not in package]
