@@ -128,9 +128,10 @@ def main() -> int:
     wrong = licences()
     print(f"licences: {len(wrong)} not allowed", *wrong, sep="\n  ")
     found, skipped = vulnerabilities()
-    print(f"vulnerabilities: {len(found)}", *found, sep="\n  ")
+    if found or not skipped:
+        print(f"vulnerabilities: {len(found)}", *found, sep="\n  ")
     if skipped:
-        print(f"  not audited: {skipped}")
+        print(f"vulnerabilities: not audited ({skipped})")
     for name, reason in KNOWN_VULNERABILITIES.items():
         print(f"  known: {name} ({reason})")
     return int(bool(wrong or found))

@@ -77,7 +77,7 @@ def _with_less(job: AnalysisJob, error: OutOfMemory | NetworkFailed) -> tuple[An
     if isinstance(error, OutOfMemory):
         before = largest(job)
         changes = replace(changes, batch_size=max(1, before // 2))
-        said = f"{error}: going on in batches of {plural(max(1, before // 2), 'crop')}"
+        said = f"out of memory: going on in batches of {plural(max(1, before // 2), 'crop')}"
     else:
         reasons = {**changes.left_out, error.model: error.reason}
         changes = replace(changes, left_out=reasons)

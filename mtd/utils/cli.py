@@ -88,18 +88,20 @@ def run(main: Callable[[], None]) -> NoReturn:
     """
     show_every_character()
     working_folder.unread_settings()
-    with streams.lenient() as (stdout, _), interruptions.raised():
+    with streams.lenient() as (stdout, _):
         if output.wanted():
             output.begin()
         try:
-            code, error = outcome(main)
+            with interruptions.raised():
+                code, error = outcome(main)
         except BaseException as defect:
             output.end(FAILED, f"a defect of the program: {type(defect).__name__}: {defect}")
             raise
-        output.end(code, error)
-        stdout.flush()
-        if stdout.error is not None and code in (OK, PARTIAL):
-            code = unread(stdout.error)
+        with interruptions.too_late():
+            output.end(code, error)
+            stdout.flush()
+            if stdout.error is not None and code in (OK, PARTIAL):
+                code = unread(stdout.error)
     leave(code)
 
 

@@ -81,3 +81,14 @@ def raised() -> Iterator[None]:
 
     with handled(interrupt, *ENDING):
         yield
+
+
+@contextmanager
+def too_late() -> Iterator[None]:
+    """Context at the end of a command, whose work is done: signals change nothing."""
+
+    def ignore(_: int, __: FrameType | None) -> None:
+        """Let the command end by itself."""
+
+    with handled(ignore, signal.SIGINT, *ENDING):
+        yield

@@ -6,17 +6,21 @@ draws them, and text for LaTeX, which can read files.
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+import sys
+from contextlib import chdir
 
 SETTINGS = "matplotlibrc"
 
 
 def unread_settings() -> bool:
-    """Undo the settings of a `matplotlibrc` in the working folder; whether there is one."""
-    if not Path(SETTINGS).exists():
-        return False
-    import matplotlib  # which reads the file when it is first imported
+    """Import Matplotlib such that it reads no `matplotlibrc` of the working folder.
 
-    matplotlib.rcdefaults()
-    matplotlib.rcParams["backend"] = "agg"  # which `rcdefaults` leaves as it is
+    Returns:
+        whether there is one; else nothing is imported.
+    """
+    if not os.path.lexists(SETTINGS) or "matplotlib" in sys.modules:
+        return os.path.lexists(SETTINGS)
+    with chdir(sys.prefix):
+        import matplotlib  # noqa: F401  it reads the file when it is imported
     return True

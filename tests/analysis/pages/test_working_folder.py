@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
 
-import matplotlib
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from analysis.pages.cells import as_html
 from analysis.pages.markdown import markdown
-from mtd.utils import cli, output
+from tests.helpers.processes import fresh
 
 PAYLOAD = "{{ cycler.__init__.__globals__.os.system('touch ran') }}"
 PLACES = ("", "markdown", "base", "assets", "lab", "classic", "nbconvert/templates/markdown")
@@ -35,14 +34,27 @@ def test_no_template_of_the_working_folder_is_rendered(hostile: Path):
     assert not (hostile / "ran").exists()
 
 
-def test_a_command_takes_no_settings_of_figures_from_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nbackend: module://evil\n")
-    with matplotlib.rc_context():
-        matplotlib.rcParams["text.usetex"] = True  # as if it were imported here first
-        monkeypatch.setattr(sys, "argv", ["command"])
-        with pytest.raises(SystemExit):
-            cli.run(lambda: output.show(str(matplotlib.rcParams["text.usetex"])))
-        assert not matplotlib.rcParams["text.usetex"]
+def a_fifo(path: Path) -> None:
+    os.mkfifo(path)  # reading it would wait
+
+
+def no_utf8(path: Path) -> None:
+    path.write_bytes(b"a: \xff\n")
+
+
+def settings(path: Path) -> None:
+    path.write_text("text.usetex: True\nbackend: module://evil\n\x1b[31mEVIL: 1\n")
+
+
+@pytest.mark.parametrize("make", [a_fifo, no_utf8, settings])
+def test_a_command_reads_no_settings_of_figures_in_the_working_folder(tmp_path: Path, make):
+    make(tmp_path / "matplotlibrc")
+    script = """
+from mtd.utils import cli, output
+def main():
+    import matplotlib
+    output.show(str(matplotlib.rcParams["text.usetex"]))
+cli.run(main)
+"""
+    done = fresh("-c", script, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")

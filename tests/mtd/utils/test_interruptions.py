@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mtd.utils import interruptions
+from mtd.utils import interruptions, output
 from mtd.utils.messages import note
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -27,6 +27,18 @@ def test_a_signal_ends_a_command_with_one_line_and_a_status_of_its_own(in_proces
     assert in_process(main) == (code, "", "interrupted: use --resume\n")
     assert in_process(main, "--json")[0] == code
     assert [signal.getsignal(number) for number in HANDLED] == before
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGHUP", "SIGTERM"])
+def test_a_signal_after_the_work_changes_nothing(in_process, monkeypatch, sent):
+    end = output.end
+
+    def ended(code: int, error: str | None) -> None:
+        os.kill(os.getpid(), getattr(signal, sent))
+        end(code, error)
+
+    monkeypatch.setattr(output, "end", ended)
+    assert in_process(lambda: note("done")) == (0, "", "done\n")
 
 
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGHUP", "SIGTERM"])
