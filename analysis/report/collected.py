@@ -22,7 +22,7 @@ from analysis.report import sections as report_sections
 from analysis.report.folders import Report, place_of, present
 from analysis.report.settings import ReportOptions
 from analysis.text.terminal import plural
-from mtd.utils import atomic_write, folder_files, limits
+from mtd.utils import atomic_write, digests, folder_files, limits
 from mtd.utils.errors import BadInput
 from mtd.utils.replaced import replaced
 
@@ -41,6 +41,7 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
         raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
     own = read_manifest(folders[0])
     if len(folders) == 1 and own.get("analysis") == "report" and not output.output_dir:
+        check_manifest(folders[0])
         check_unchanged([runs[name] for name in names])
         folder = RunFolder(folders[0], "report", own, command=output.command, reopened=True)
         return Report(folder, names)
@@ -104,6 +105,17 @@ def figures(run: Path) -> list[str]:
     return [name for name in names if folder_files.holds(run, name)]
 
 
+def check_manifest(report: Path) -> None:
+    """Check that the manifest of a report is as it was written, if that was recorded.
+
+    Raises:
+        BadInput: it is not.
+    """
+    known = read_digests(report).get(MANIFEST)
+    if known and digests.sha256(folder_files.path_of(report, MANIFEST)) != known:
+        raise BadInput(f"{report / MANIFEST}: changed after the report was made; make it again")
+
+
 def check_unchanged(runs: Sequence[Path]) -> None:
     """Check that the files of runs are those that they wrote, as far as that was recorded.
 
@@ -112,7 +124,7 @@ def check_unchanged(runs: Sequence[Path]) -> None:
     """
     for run in runs:
         if read_digests(run) and not intact(run, drawn=False):
-            raise BadInput(f"{run}: a file is not as the run wrote it; run it again with --resume")
+            raise BadInput(f"{run}: a file was changed after the run; run it again with --resume")
 
 
 def check_outside(output: Path, sources: Sequence[Path]) -> None:

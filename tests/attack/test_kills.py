@@ -93,8 +93,10 @@ def test_killed_anywhere_and_resumed_nothing_differs(place, server, name):
     dice = random.Random(name)
     first = dice.randrange(len(SIGNALS))
     signals = SIGNALS[first:] + SIGNALS[:first]
-    done = 0
+    done, attempts = 0, 0
     while done < KILLS:
+        attempts += 1
+        assert attempts <= 4 * KILLS, f"{name} ends before it is killed"
         for side, number, share, sent in plans(attack, KILLS, dice, signals)[done:]:
             if side == "moment":
                 ended = attack.at_moment(share, sent)
@@ -112,10 +114,11 @@ def test_killed_anywhere_and_resumed_nothing_differs(place, server, name):
 @pytest.mark.parametrize("name", ["sensitivity", "train", "download", "pack"])
 def test_killed_on_both_sides_of_every_rename(place, server, name):
     attack = attacked(BY_NAME[name], place, server)
+    assert attack.renames
     for number in range(1, attack.renames + 1):
         for side in ("before", "after"):
-            if attack.at_rename(number, side, signal.SIGKILL):
-                COUNTS[f"{name}, renames", "SIGKILL"] += 1
+            assert attack.at_rename(number, side, signal.SIGKILL)
+            COUNTS[f"{name}, renames", "SIGKILL"] += 1
             attack.finish()
 
 

@@ -104,7 +104,7 @@ def test_a_file_that_was_changed_after_the_run_is_not_published(sent):
     digest = "0" * 64
     log = {"runs": [{"finished": "now"}], "sha256": {"manifest.json": digest, "srga.csv": digest}}
     (sent / "run.json").write_text(json.dumps(log))
-    with pytest.raises(BadInput, match="not as the run wrote it"):
+    with pytest.raises(BadInput, match="changed after the run"):
         collect(sent)
 
 
@@ -143,6 +143,14 @@ def test_a_report_is_published_again(sent, executed, tmp_path, imported):
     again = collect(place, None)
     publish.publish(again, ReportOptions(format="html"), quiet=True)
     assert "<html" in (place / "report.html").read_text()
+
+
+def test_a_report_whose_manifest_was_changed_is_not_published(sent, executed):
+    place = report_of(sent).folder.path
+    manifest = place / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"analysis"', '"mine": 1, "analysis"', 1))
+    with pytest.raises(BadInput, match="changed after the report was made"):
+        collect(place, None)
 
 
 class Killed(BaseException):
