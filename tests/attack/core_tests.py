@@ -5,7 +5,10 @@ from __future__ import annotations
 CKA, STATS, SRGA = "tests/analysis/cka", "tests/analysis/stats", "tests/analysis/srga"
 NOISE, METRICS = "tests/mtd/noise", "tests/mtd/metrics"
 SUMS = [f"{CKA}/test_hsic.py", f"{CKA}/test_functional.py", f"{STATS}/test_jackknife.py"]
-FEATURES = [f"{CKA}/test_hsic.py", f"{CKA}/test_feature_sums.py", *SUMS[1:]]
+FEATURES = [
+    *(f"{CKA}/test_hsic.py", f"{CKA}/test_feature_sums.py", *SUMS[1:]),
+    "tests/gpu/test_analysis_sums.py",  # also under autocast
+]
 
 CORE: dict[str, list[str]] = {
     "analysis/cka/functional.py": [f"{CKA}/test_functional.py"],

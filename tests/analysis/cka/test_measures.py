@@ -203,3 +203,7 @@ def test_pairs_without_an_interval_are_said():
     assert "without one of the photographs they have no value" in text
     assert reading.without_interval({"cca": frame.assign(low=np.nan)}) == []
     assert reading.without_interval({"cca": frame.assign(low=0.1)}) == []
+
+
+def test_measures_of_features_have_the_value_of_different_photographs_beside_them():
+    assert {name for name, one in MEASURES.items() if one.null} == set(FEATURE_MEASURES)

@@ -153,3 +153,14 @@ def test_features_along_one_line_have_one_component():
     centered = (along - along[:4].mean())[:, None]
     sign = float(torch.sign(own[3, 0]))
     assert torch.allclose(sign * torch.cat([own, others]), centered, atol=1e-8)
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e7])
+def test_components_do_not_depend_on_the_unit_of_the_features(size):
+    features = torch.from_numpy(SETS["test_far"][:30].astype(np.float64))
+    train, test = list(range(20)), list(range(20, 30))
+    plain = gram_pca.projected(gram_pca.gram(features), train, test, 5)
+    scaled = gram_pca.projected(gram_pca.gram(features * size), train, test, 5)
+    for one, other in zip(plain, scaled, strict=True):
+        assert one.shape == other.shape and one.shape[1] == 5
+        assert (other / size).abs() == pytest.approx(one.abs(), rel=1e-6, abs=1e-9)
