@@ -147,6 +147,8 @@ def _attack(
         for number in range(first, end):
             file.write(json.dumps(asdict(Outcome(number, BEGUN))) + "\n")
             begin = time.process_time()
+            signal.setitimer(signal.ITIMER_PROF, limits.seconds)
+            signal.setitimer(signal.ITIMER_REAL, limits.waiting)
             files = input_of(reader, seeds, seed, number)
             found = child.outcome(number, files, sound=number < len(seeds))
             found = replace(found, seconds=time.process_time() - begin)

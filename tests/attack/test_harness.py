@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 
-from tests.attack import toy_readers
+from tests.attack import text_mutations, toy_readers
 from tests.attack.forked_children import Limits, outcomes
 from tests.attack.outcomes import DEFECTS, Counts, of_message
 from tests.attack.reader import input_of
@@ -64,3 +65,11 @@ def test_inputs_are_made_again() -> None:
 @pytest.mark.parametrize("text", ["", " ", "a\nb"])
 def test_messages_that_are_no_line(text: str) -> None:
     assert of_message(text) and not of_message("photo.png: damaged (é); expected PNG")
+
+
+def test_inputs_do_not_depend_on_those_that_were_made_before() -> None:
+    """Values that are put into a text are copies, which later changes do not change."""
+    before = repr(text_mutations.VALUES)
+    for number in range(300):
+        text_mutations.json_values(b'{"a": [1, {"b": [2]}], "c": {}}', random.Random(number))
+    assert repr(text_mutations.VALUES) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -119,7 +120,7 @@ def _decoded(content: bytes) -> str:
 def _value(draw: random.Random) -> Any:
     if draw.random() < 0.4:
         return draw.choice(HOSTILE)
-    return draw.choice(VALUES)
+    return copy.deepcopy(draw.choice(VALUES))  # which is changed in its place
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
