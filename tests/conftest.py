@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,9 @@ else:  # no test hangs on how long anything takes
     hypothesis.settings.register_profile("tests", parent=hypothesis.settings(), deadline=None)
     hypothesis.settings.load_profile("tests")
 
+# Commands leave ignored signals ignored, as under `nohup` or after `&`, where tests may be run too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 MOST_WORKERS = 8
 """Test processes of `-n auto`: each holds PyTorch and its networks, over a gigabyte."""

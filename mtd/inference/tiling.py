@@ -210,10 +210,14 @@ class Image(Protocol):
     """What tiles are cut from: a tensor, or what gives tensors when it is cut."""
 
     @property
-    def shape(self) -> Sequence[int]: ...
+    def shape(self) -> Sequence[int]:
+        """Images, channels, height and width."""
+        ...
 
     @property
-    def dtype(self) -> torch.dtype: ...
+    def dtype(self) -> torch.dtype:
+        """Of the tensors that it gives."""
+        ...
 
     def __getitem__(self, place: Any, /) -> Tensor: ...
 
@@ -232,11 +236,13 @@ class Images:
 
     @property
     def shape(self) -> Sequence[int]:
+        """Images, channels, height and width."""
         count = len(range(*self.which.indices(self.batch.shape[0])))
         return (count, *self.batch.shape[1:])
 
     @property
     def dtype(self) -> torch.dtype:
+        """Of the batch."""
         return self.batch.dtype
 
     def __getitem__(self, place: tuple[Any, ...]) -> Tensor:

@@ -241,7 +241,7 @@ def test_what_was_changed_is_refused(cards, tmp_path) -> None:
     [
         (["nowhere", "cards"], "no such card"),
         (["empty", "cards"], "no result.json in it"),
-        (["broken", "cards"], "no record that can be read"),
+        (["broken", "cards"], "damaged; expected JSON"),
         (["invalid", "cards"], "not valid by Every Eval Ever 0.3.0: the record"),
         (["cards/plain"], "one card; give two or more"),
         (["cards", "cards/plain"], "given twice"),
