@@ -223,13 +223,19 @@ def complete_sections(folder: Path, drawn: RandomRows) -> list[str]:
 
 
 def leaderboard(folder: Path) -> Iterator[Check]:
-    """The leaderboard again from the tables of the sections, if they are those that it is of."""
+    """The leaderboard again from the tables of the sections; a line for what they do not give."""
     name = Path(LEADERBOARD).stem
     again, frame = scores(folder), read_tables(folder, [name]).get(name)
-    if frame is not None and set(frame) == set(again):
-        check = Check(LEADERBOARD)
-        check.compare(frame, again, ("model",))
-        yield check
+    if frame is None:
+        return
+    given = [column for column in again if column in frame]
+    check = Check(LEADERBOARD)
+    if "model" in given:
+        check.compare(frame, again[given], ("model",))
+    yield check
+    for column in frame:
+        if column not in given:
+            yield Check(f"{LEADERBOARD}: {column}", of=len(frame))
 
 
 def sigmas(names: Sequence[str], drawn: RandomRows, plan: ReportPlan) -> Iterator[Check]:

@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis.report import requests, verify
@@ -179,3 +180,16 @@ def test_devices_in_a_report_are_refused_at_once(report):
     os.mkfifo(report / "srga/srga.csv")
     with pytest.raises(BadInput, match="is a FIFO"):
         sections(report)
+
+
+@pytest.mark.parametrize("extra", [False, True])
+def test_a_leaderboard_with_other_columns_is_compared_too(tmp_path, monkeypatch, extra):
+    right = pd.DataFrame({"model": ["a", "b"], "psnr": [30.0, 31.0]})
+    wrong = right.assign(psnr=99.0, **({"mine": 1.0} if extra else {}))
+    monkeypatch.setattr(verify, "scores", lambda folder: right)
+    wrong.to_csv(tmp_path / "leaderboard.csv", index=False)
+    first, *others = verify.leaderboard(tmp_path)
+    assert len(first.wrong) == 2 and first.checked == 2
+    assert [(check.table, check.checked, check.of) for check in others] == (
+        [("leaderboard.csv: mine", 0, 2)] if extra else []
+    )
