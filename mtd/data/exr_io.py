@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from mtd.data import exr_header
 from mtd.utils import atomic_write, input_files, library_messages
 from mtd.utils.errors import BadInput
+from mtd.utils.printable import shortened
 
 SUFFIX = ".exr"
 
@@ -39,9 +40,8 @@ def read(path: str | Path) -> Linear:
     """
     channels = _open(path).channels()
     if not {"R", "G", "B"} <= set(channels):
-        raise BadInput(
-            f"{path}: channels {', '.join(sorted(channels)) or 'none'}; expected R, G and B"
-        )
+        named = ", ".join(map(shortened, sorted(channels))) or "none"
+        raise BadInput(f"{path}: channels {named}; expected R, G and B")
     planes = [np.asarray(channels[name].pixels) for name in "RGB"]
     if len({plane.shape for plane in planes}) > 1 or planes[0].dtype.kind != "f":
         raise BadInput(f"{path}: R, G and B must be half or float, and of one size")

@@ -24,6 +24,7 @@ from torch import Tensor
 from mtd.metrics.psnr_ssim import Quantize, as_rgb, levels
 from mtd.utils.errors import BadInput
 from mtd.utils.home import home
+from mtd.utils.printable import shortened
 
 BACKBONE = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{BACKBONE}"
@@ -210,7 +211,9 @@ def convolutions(path: Path, content: bytes) -> dict[str, Tensor]:
     try:
         tensors = load(content)
     except SafetensorError as error:
-        raise BadInput(f"{path}: damaged ({error}); expected {BACKBONE} from {URL}") from None
+        raise BadInput(
+            f"{path}: damaged ({shortened(str(error))}); expected {BACKBONE} from {URL}"
+        ) from None
     return check_convolutions(path, tensors)
 
 

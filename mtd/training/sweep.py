@@ -16,6 +16,7 @@ from mtd.training import config as recipes
 from mtd.training.config import Recipe
 from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput, nearest
+from mtd.utils.printable import shortened
 
 SWEEPS = Path(__file__).parent / "sweeps"
 
@@ -105,7 +106,10 @@ def load(name: str) -> Sweep:
         raise BadInput(f'{name}: expected base = "RECIPE.toml"')
     base = values["base"]
     sibling = path.parent / base
-    base = str(sibling) if sibling.is_file() and path.parent != SWEEPS else base
+    try:
+        base = str(sibling) if sibling.is_file() and path.parent != SWEEPS else base
+    except OSError as error:  # a name that no file can have
+        raise BadInput(f"{name}: base = {shortened(base)!r}: {error.strerror}") from None
     entries, grid = values.get("cell", []), values.get("grid", {})
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise BadInput(f"{name}: cell: expected tables, each headed by [[cell]]")

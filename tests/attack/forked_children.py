@@ -53,6 +53,9 @@ class Limits:
 
 LIMITS = Limits()
 
+MEGAPIXELS = "8"
+"""The limit of images, which are decoded to some hundred megabytes below the usual one."""
+
 BEGUN = "begun"
 """What is logged before an input is read."""
 
@@ -129,6 +132,7 @@ def _attack(
     reader = next(one for one in importlib.import_module(module).READERS if one.name == name)
     folder = Path(tempfile.mkdtemp(dir=place)).resolve()
     os.environ |= {"TMPDIR": str(folder), "MTD_HOME": str(folder / "home")}
+    os.environ["MTD_MAX_MEGAPIXELS"] = MEGAPIXELS
     tempfile.tempdir = str(folder)
     printed = os.open(f"{log}-printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):

@@ -37,6 +37,9 @@ class Reader:
     short: int = 200
 
 
+LARGEST_INPUT = 2**22
+"""Bytes of the largest file."""
+
 MOST = 3
 """Mutations of one input."""
 
@@ -54,7 +57,9 @@ def input_of(reader: Reader, seeds: Sequence[Files], seed: int, number: int) -> 
         sorted(name for name in files if not reader.damaged or name in reader.damaged)
     )
     for _ in range(draw.choice((1,) * MOST + tuple(range(2, MOST + 1)))):
-        files[name] = draw.choice(reader.mutations)(files[name], draw)
+        changed = draw.choice(reader.mutations)(files[name], draw)
+        if len(changed) <= LARGEST_INPUT:
+            files[name] = changed
     return files
 
 

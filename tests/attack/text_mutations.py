@@ -173,7 +173,8 @@ def _change(
             nested = draw.choice(([nested], {"x": nested}))
         holder[key] = nested
     elif what == "many" and isinstance(holder[key], list):
-        holder[key] = (holder[key] * 2000)[:2000]
+        most = LARGEST // (len(json.dumps(holder[key])) + 1)
+        holder[key] = [copy.deepcopy(one) for one in holder[key] * max(1, min(most, 2000))]
 
 
 def json_values(content: bytes, draw: random.Random) -> bytes:

@@ -193,3 +193,12 @@ def test_what_cannot_be_compared(backbone):
         metric(a[:, :, :30], a[:, :, :30])
     with pytest.raises(ValueError, match=r"expected \[0, 1\]"):
         metric(a * 255, a * 255)
+
+
+def test_what_a_damaged_backbone_says_is_one_short_line(tmp_path):
+    header = b'{"features.0.weight":{"dtype":"a\\nb' + b"x" * 5000 + b'","shape":[]}}'
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(BadInput, match=r"damaged \(") as error:
+        metrics_lpips.read(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 600

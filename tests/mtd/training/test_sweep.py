@@ -167,3 +167,11 @@ def test_a_sweep_that_cannot_be_read_is_one_line(tmp_path):
         sweep.load(str(tmp_path / "absent.toml"))
     with pytest.raises(BadInput, match="is a folder: expected a file"):
         sweep.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("base", ["x" * 300, "a/" * 3000, "x" * 70_000])
+def test_a_base_that_no_file_can_have_is_refused_in_one_line(base: str, tmp_path: Path):
+    (tmp_path / "x.toml").write_text(f'base = "{base}"\n[[cell]]\nname = "a"\n')
+    with pytest.raises(BadInput, match=r"base = .*: File name too long") as error:
+        sweep.load(str(tmp_path / "x.toml"))
+    assert len(str(error.value)) < 500
