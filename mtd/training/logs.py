@@ -75,10 +75,11 @@ class Table:
             {k: csv_cells.quoted(v) if isinstance(v, str) else v for k, v in row.items()}
             for row in rows
         ]
-        before = self.text.tell()
-        csv.DictWriter(self.text, self.columns, lineterminator="\n").writerows(cells)
+        added = io.StringIO()
+        csv.DictWriter(added, self.columns, lineterminator="\n").writerows(cells)
+        self.text.write(added.getvalue())
         with _writing(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
-            file.write(self.text.getvalue()[before:])
+            file.write(added.getvalue())
 
 
 class Log:

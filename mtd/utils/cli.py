@@ -87,7 +87,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     (`mtd.utils.streams`). With `--json` stdout holds one object, however the command ends.
     """
     show_every_character()
-    working_folder.unread_settings()
+    working_folder.leave_settings_unread()
     with streams.lenient() as (stdout, _):
         if output.wanted():
             output.begin()

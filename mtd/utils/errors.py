@@ -14,7 +14,7 @@ class BadInput(ValueError):
 
 
 class Unwritable(BadInput):
-    """A file cannot be written, mostly since the disk is full."""
+    """A file cannot be written, usually because the disk is full."""
 
 
 class NetworkError(BadInput):

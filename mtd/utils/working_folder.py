@@ -13,14 +13,8 @@ from contextlib import chdir
 SETTINGS = "matplotlibrc"
 
 
-def unread_settings() -> bool:
-    """Import Matplotlib such that it reads no `matplotlibrc` of the working folder.
-
-    Returns:
-        whether there is one; else nothing is imported.
-    """
-    if not os.path.lexists(SETTINGS) or "matplotlib" in sys.modules:
-        return os.path.lexists(SETTINGS)
-    with chdir(sys.prefix):
-        import matplotlib  # noqa: F401  it reads the file when it is imported
-    return True
+def leave_settings_unread() -> None:
+    """Where there is a `matplotlibrc`, import Matplotlib such that it does not read it."""
+    if os.path.lexists(SETTINGS) and "matplotlib" not in sys.modules:
+        with chdir(sys.prefix):
+            import matplotlib  # noqa: F401  it reads its settings when it is imported
