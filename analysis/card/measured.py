@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import training_noises
-from analysis.commands.run_folder import MANIFEST, read_log, read_manifest
 from analysis.commands.run_lookup import open_run
+from analysis.commands.run_manifest import MANIFEST, read_log, read_manifest
 from analysis.generalization.conditions import CROP, contestants, references_in
 from analysis.stats.trainings import LEAST
 from analysis.text.intervals import BUNDLED

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.commands.run_folder import read_log
+from analysis.commands.run_manifest import read_log
 
 CHANGES = "changes"
 """Entry of `run.json`."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from analysis.commands.run_folder import TEXT_FILE, RunFolder, read_manifest, read_tables
-from analysis.commands.run_tables import reading
+from analysis.commands.run_folder import TEXT_FILE, RunFolder
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables, reading
 from analysis.plotting.literal_text import literal, literally
 from analysis.text.markdown import plain
 from mtd.utils import folder_files, limits

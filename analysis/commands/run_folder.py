@@ -25,16 +25,15 @@ from matplotlib.figure import Figure
 
 import mtd
 from analysis.commands import csv_tables
-from analysis.commands.run_manifest import DIGESTS, difference, intact, read_digests
-from analysis.commands.run_manifest import LOG as LOG
-from analysis.commands.run_manifest import MANIFEST as MANIFEST
-from analysis.commands.run_manifest import done as done
-from analysis.commands.run_manifest import finished as finished
-from analysis.commands.run_manifest import newest as newest
-from analysis.commands.run_manifest import read_log as read_log
-from analysis.commands.run_manifest import read_manifest as read_manifest
-from analysis.commands.run_manifest import unfinished as unfinished
-from analysis.commands.run_tables import read_tables as read_tables
+from analysis.commands.run_manifest import (
+    DIGESTS,
+    LOG,
+    MANIFEST,
+    difference,
+    intact,
+    read_digests,
+    read_log,
+)
 from analysis.engine.cache import FOLDER, ActivationCache
 from analysis.plotting.literal_text import literal
 from mtd.utils import atomic_write, digests, folder_files

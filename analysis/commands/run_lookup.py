@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import run_folder
+from analysis.commands import run_manifest
 from analysis.pages.run_base import located
 from mtd.utils.errors import BadInput, nearest
 from mtd.utils.printable import one_line
@@ -92,7 +92,7 @@ def open_run(run_dir: str | PathLike[str] = "", name: str = "cka") -> Result:
     record, path = analysis(name), folder(run_dir, name)
     kind = record.result() if record.result is not None else Result
     result = kind.read(record, path)
-    if run_folder.unfinished(path):
+    if run_manifest.unfinished(path):
         raise BadInput(f"{path}: the run is not finished; continue it with --resume")
     if not result.frames:
         raise BadInput(f"{path}: no tables; continue the run with --resume")
@@ -113,18 +113,18 @@ def folder(run_dir: str | PathLike[str], name: str) -> Path:
         path = located(run_dir)
         if not path.is_dir():
             raise BadInput(f"{run_dir}: no such folder; expected one of analysis.{name}")
-        kind = run_folder.read_manifest(path).get("analysis") if name != "report" else name
+        kind = run_manifest.read_manifest(path).get("analysis") if name != "report" else name
         if kind != name:
             raise BadInput(f"{run_dir}: a run of {kind}; expected one of analysis.{name}")
         return path
     for parent in PARENTS:
-        newest = run_folder.newest(name, parent)
+        newest = run_manifest.newest(name, parent)
         if newest is not None:
             print(one_line(f"showing {newest}, the newest run; run_dir selects another"))
             return newest
     for example in EXAMPLES:
         path = Path(example) if name == "report" else Path(example) / name
-        if (path / run_folder.MANIFEST).is_file():
+        if (path / run_manifest.MANIFEST).is_file():
             print(
                 one_line(
                     f"showing {path}, the example: there is no run of analysis.{name} in runs/"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import controls, progress
 from analysis.commands.result import finish, write_tables
-from analysis.commands.run_folder import MANIFEST, RunFolder, finished
+from analysis.commands.run_folder import RunFolder
+from analysis.commands.run_manifest import MANIFEST, finished
 from mtd.utils import folder_files
 
 if TYPE_CHECKING:

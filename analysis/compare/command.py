@@ -274,7 +274,7 @@ def folders_among(models: Any) -> list[Path]:
     Raises:
         BadInput: some of both.
     """
-    from analysis.commands.run_folder import MANIFEST
+    from analysis.commands.run_manifest import MANIFEST
 
     if isinstance(models, Mapping):
         sequence = list(models.values())

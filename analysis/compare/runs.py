@@ -12,8 +12,8 @@ import pandas as pd
 
 from analysis.commands import training_noises
 from analysis.commands.registry import analysis
-from analysis.commands.run_folder import read_manifest, read_tables
-from analysis.commands.run_tables import reading
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables, reading
 from analysis.commands.trainings import TRAINING
 from mtd.utils.errors import BadInput
 

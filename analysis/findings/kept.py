@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import csv_tables
-from analysis.commands.run_folder import MANIFEST
+from analysis.commands.run_manifest import MANIFEST
 from analysis.commands.run_tables import reading
 from analysis.findings.study import COLUMNS, KEPT, SNAPSHOTS, STORED, Study
 from mtd.utils import atomic_write

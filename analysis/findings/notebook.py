@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.run_folder import MANIFEST
+from analysis.commands.run_manifest import MANIFEST
 from analysis.findings import figures, published, reading
 from analysis.findings.contrasts import TRAINED
 from analysis.findings.reading import TITLES, VERDICTS, Frames, by_level, digits, measured

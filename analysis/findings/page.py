@@ -12,8 +12,8 @@ from PIL import Image
 
 from analysis.commands import csv_tables, printed
 from analysis.commands.parser import OutputOptions
-from analysis.commands.run_folder import MANIFEST, read_manifest, read_tables
-from analysis.commands.run_tables import reading
+from analysis.commands.run_manifest import MANIFEST, read_manifest
+from analysis.commands.run_tables import read_tables, reading
 from analysis.findings import contrasts, kept
 from analysis.findings.claims import by_training, judge
 from analysis.findings.study import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.findings import published
 from analysis.findings.claims import BEST_CELL
 from analysis.findings.study import CELLS, CLAIMS, CURVES, DERIVED, LONGER, PAIR, TABLES

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.run_folder import MANIFEST, read_manifest, read_tables
+from analysis.commands.run_manifest import MANIFEST, read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.generalization import conditions
 from analysis.generalization.conditions import Table
 from mtd.utils import folder_files

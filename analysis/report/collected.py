@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from analysis.commands.parser import OutputOptions
-from analysis.commands.run_folder import (
+from analysis.commands.run_folder import TEXT_FILE, RunFolder, versions
+from analysis.commands.run_manifest import (
     LOG,
     MANIFEST,
-    TEXT_FILE,
-    RunFolder,
+    intact,
+    read_digests,
     read_manifest,
     unfinished,
-    versions,
 )
-from analysis.commands.run_manifest import intact, read_digests
 from analysis.commands.run_tables import reading, table_names
 from analysis.report import sections as report_sections
 from analysis.report.folders import Report, place_of, present

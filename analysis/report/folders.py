@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.parser import OutputOptions
-from analysis.commands.run_folder import (
-    MANIFEST,
-    RunFolder,
-    unfinished,
-)
+from analysis.commands.run_folder import RunFolder
+from analysis.commands.run_manifest import MANIFEST, unfinished
 from analysis.commands.several import run_together
 from analysis.commands.trainings import several
 from analysis.compare import command as compare_command

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.commands import printed
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.report import reading
 from analysis.text.markdown import plain
 from mtd.utils import output

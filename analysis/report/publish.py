@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from analysis.commands.run_folder import MANIFEST
+from analysis.commands.run_manifest import MANIFEST
 from analysis.commands.run_tables import reading
 from analysis.pages import html as pages_html
 from analysis.pages import notebooks, pdf

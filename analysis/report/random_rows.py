@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.commands.registry import analysis
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.commands.trainings import TRAINING
 from analysis.text import matched_noises
 from mtd.utils import folder_files

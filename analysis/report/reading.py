@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands import run_folder
 from analysis.commands.index import Index
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.compare.predictors import common_noises, indices
 from analysis.compare.runs import Run
 from analysis.generalization import beyond
@@ -64,14 +65,14 @@ def sections(path: Path) -> dict[str, Mapping[str, Any]]:
     manifests: dict[str, Mapping[str, Any]] = {}
     for name in report_sections.headings():
         with suppress(BadInput):
-            manifests[name] = run_folder.read_manifest(path / name)
+            manifests[name] = read_manifest(path / name)
     return manifests
 
 
 def manifest(path: Path) -> Mapping[str, Any]:
     """The report's own manifest; empty if it has none."""
     with suppress(BadInput):
-        return run_folder.read_manifest(path)
+        return read_manifest(path)
     return {}
 
 
@@ -105,8 +106,8 @@ def main_sentences(folder: Path, name: str) -> list[str]:
     record = report_sections.records().get(name)
     if record is None:
         return []
-    frames = run_folder.read_tables(folder, record.table_names)
-    about = run_folder.read_manifest(folder)
+    frames = read_tables(folder, record.table_names)
+    about = read_manifest(folder)
     if not frames:
         return []
     return (record.main_sentences or record.sentences)(frames, about)
@@ -156,7 +157,7 @@ def scores(path: Path) -> pd.DataFrame:
     trained: list[str] = []
     if BENCHMARK in manifests:
         trained = Run(BENCHMARK, manifests[BENCHMARK], {}).trained
-        benchmark = run_folder.read_tables(path / BENCHMARK, [BENCHMARK]).get(BENCHMARK)
+        benchmark = read_tables(path / BENCHMARK, [BENCHMARK]).get(BENCHMARK)
         if benchmark is not None:
             psnr = benchmark[benchmark.metric == "psnr"].set_index("model")
             names = {
@@ -169,13 +170,13 @@ def scores(path: Path) -> pd.DataFrame:
                 if column not in psnr:
                     continue
                 frame[label] = of_models(known, psnr[column], manifests[BENCHMARK])
-        tables = run_folder.read_tables(path / BENCHMARK, ["references"])
+        tables = read_tables(path / BENCHMARK, ["references"])
         for heading, by_model in beyond.columns(tables, "psnr").items():
             texts = pd.Series(by_model, dtype=object)
             frame[f"{heading} (dB)"] = of_models(known, texts, manifests[BENCHMARK])
     for name, index in indices().items():
         if name in manifests:
-            tables = run_folder.read_tables(path / name, [index.table])
+            tables = read_tables(path / name, [index.table])
             if index.table in tables:
                 run = Run(name, manifests[name], tables)
                 with suppress(AttributeError, KeyError, BadInput):  # no such column or noise

@@ -16,8 +16,9 @@ import pandas as pd
 
 from analysis.commands import matched_noises
 from analysis.commands.registry import analysis
-from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
-from analysis.commands.run_tables import reading, table_names
+from analysis.commands.run_folder import RunFolder
+from analysis.commands.run_manifest import LOG, MANIFEST, read_manifest
+from analysis.commands.run_tables import read_tables, reading, table_names
 from analysis.commands.several import run_together
 from analysis.commands.trainings import TRAINING, several
 from analysis.compare.predictors import read_runs

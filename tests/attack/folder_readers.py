@@ -94,11 +94,11 @@ def read_compared(folder: Path) -> Any:
 
 
 def read_log(folder: Path) -> Any:
-    from analysis.commands import run_folder
+    from analysis.commands import run_manifest
 
-    run_folder.done(folder)
-    run_folder.unfinished(folder)
-    return run_folder.read_log(folder)
+    run_manifest.done(folder)
+    run_manifest.unfinished(folder)
+    return run_manifest.read_log(folder)
 
 
 @cache
@@ -164,7 +164,7 @@ def read_store(folder: Path) -> Any:
 
 def read_page(path: Path) -> Any:
     """Reads a page as `--verify` does, up to what is computed."""
-    from analysis.commands.run_folder import read_manifest
+    from analysis.commands.run_manifest import read_manifest
     from analysis.commands.run_tables import reading
     from analysis.report import verify
     from analysis.report.random_rows import RandomRows

@@ -15,7 +15,7 @@ from analysis.attribution.figures import FIRST
 from analysis.attribution.result import AttributionResult
 from analysis.attribution.trainings import MEASURED, of_models
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from mtd.utils.errors import BadInput
 from tests.helpers.networks import save_tiny, save_trainings
 

@@ -23,7 +23,7 @@ from analysis.attribution.integrated_gradients import Window
 from analysis.attribution.maps import place
 from analysis.attribution.settings import AttributionSettings
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import base as noise_base

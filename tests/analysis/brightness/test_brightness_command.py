@@ -18,7 +18,8 @@ from analysis.brightness import command, measure_brightness, reading
 from analysis.brightness import figures as brightness_figures
 from analysis.brightness.settings import BrightnessSettings
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
 from mtd.data import photographs

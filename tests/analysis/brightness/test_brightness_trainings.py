@@ -13,7 +13,7 @@ from analysis.brightness import measure_brightness, reading
 from analysis.brightness.command import ANALYSIS
 from analysis.brightness.result import BrightnessResult
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.text.noise_labels import NOISY
 from tests.helpers.networks import save_tiny, save_trainings
 

@@ -18,7 +18,7 @@ from analysis.causal.screening import pick
 from analysis.causal.settings import CausalSettings
 from analysis.causal.traced import Traced
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.networks.dncnn import DnCNN, DnCNNConfig

@@ -19,7 +19,7 @@ from analysis.causal.faig.result import FaigResult
 from analysis.commands import console
 from analysis.commands.command import run_arguments
 from analysis.commands.registry import command_of
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
 from tests.helpers.external_networks import nafnet

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import analysis
-from analysis.commands.run_folder import read_manifest
+from analysis.commands.run_manifest import read_manifest
 from analysis.report import plan as report_plan
 from analysis.report import requests
 from analysis.report.settings import ReportSettings

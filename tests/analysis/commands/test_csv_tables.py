@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from analysis.commands import csv_tables
-from analysis.commands.run_folder import RunFolder, read_tables
+from analysis.commands.run_folder import RunFolder
+from analysis.commands.run_tables import read_tables
 from analysis.findings import kept
 from mtd.utils.errors import BadInput
 

@@ -18,7 +18,7 @@ import analysis as analyses
 from analysis.commands.command import run_arguments, run_in_memory
 from analysis.commands.registry import analysis
 from analysis.commands.result import Result
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.compare.command import correlate
 from analysis.report import folders as report_folders
 from analysis.report import reading as report_reading

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.commands import console, printed
 from analysis.commands.registry import analyses
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.report import printed as printed_report
 from mtd.data import image_io
 from mtd.data.image_io import ImageFile

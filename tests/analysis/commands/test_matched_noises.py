@@ -12,7 +12,7 @@ import torch
 
 import analysis
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest
+from analysis.commands.run_manifest import read_manifest
 from analysis.engine.forward import ForwardSettings, make_noisy_batch
 from analysis.engine.observer import Batch
 from analysis.generalization import command as generalization

@@ -13,7 +13,7 @@ import torch
 
 import mtd
 from analysis.commands.parser import output_options, settings_from
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.curves import command, log_readers, reading
 from analysis.curves.command import ANALYSIS, run
 from analysis.curves.figures import figure, smoothed

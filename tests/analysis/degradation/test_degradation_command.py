@@ -13,7 +13,8 @@ from torch import nn
 
 import mtd
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.degradation import command, measure_clusters, reading, separability
 from analysis.degradation import observer as degradation_observer
 from analysis.degradation import tables as degradation_tables

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.degradation import command, measure_clusters, separability
 from tests.helpers.control_features import LAYER, counted, features, photograph_of
 

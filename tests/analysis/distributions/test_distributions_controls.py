@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.distributions import command, measure_distances, reading
 from tests.helpers.control_features import counted, features, halves, photograph_of
 from tests.helpers.divergences import direct_js

@@ -14,7 +14,8 @@ from torch import nn
 
 import mtd
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.error import command, decompose
 from analysis.error.settings import ErrorSettings
 from mtd.data import crops as data_crops

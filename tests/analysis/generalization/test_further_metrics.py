@@ -13,7 +13,8 @@ import torch
 
 import analysis
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.generalization import command as generalization_command
 from analysis.generalization import metrics as benchmark_metrics
 from analysis.generalization.metrics import facts

@@ -16,7 +16,8 @@ from safetensors.numpy import load_file
 
 import mtd
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.engine import run as engine_run
 from analysis.generalization import command as generalization_command
 from analysis.generalization import conditions, scoring

@@ -15,7 +15,8 @@ from torch import nn
 import analysis
 import mtd
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.generalization import beyond, references
 from analysis.generalization import command as generalization_command
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE

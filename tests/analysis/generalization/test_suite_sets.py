@@ -13,7 +13,8 @@ from PIL import Image
 
 import analysis
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.generalization import command as generalization_command
 from analysis.generalization import noise_suite, suite_sets
 from mtd.data import test_sets

@@ -12,7 +12,7 @@ from torch import nn
 
 import mtd
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.linear import command, derivatives, local_map
 from analysis.linear.result import LinearResult
 from analysis.linear.settings import LinearSettings

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.commands.inputs import load_inputs
 from analysis.commands.parser import OutputOptions
-from analysis.commands.run_folder import read_manifest
+from analysis.commands.run_manifest import read_manifest
 from analysis.curves.run_sources import RunSources
 from analysis.report import command, folders, reading, requests, verify
 from analysis.report.settings import ReportOptions, ReportSettings

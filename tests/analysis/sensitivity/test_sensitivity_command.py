@@ -12,7 +12,8 @@ from scipy import stats
 
 import mtd
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import default_layers
 from analysis.sensitivity import command, measure_sensitivity

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.sensitivity import measure_sensitivity
 from analysis.sensitivity.command import ANALYSIS
 from analysis.sensitivity.observer import DENOISED

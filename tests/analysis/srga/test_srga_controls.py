@@ -13,7 +13,7 @@ import torch
 from scipy import stats
 
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.srga import score_models
 from analysis.srga.command import ANALYSIS
 from analysis.srga.score import srga

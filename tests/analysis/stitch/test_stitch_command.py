@@ -13,7 +13,7 @@ from scipy import stats
 from torch import nn
 
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_tables
+from analysis.commands.run_tables import read_tables
 from analysis.stitch import (
     command,
     costs,

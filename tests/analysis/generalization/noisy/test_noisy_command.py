@@ -13,7 +13,8 @@ from PIL import Image
 import analysis
 import mtd
 from analysis.commands.command import run_arguments
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.run_manifest import read_manifest
+from analysis.commands.run_tables import read_tables
 from analysis.engine import run as engine_run
 from analysis.generalization import command as generalization_command
 from analysis.generalization.noisy import features, no_reference
