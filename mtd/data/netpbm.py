@@ -165,7 +165,7 @@ def _plain(content: bytes, raster: Raster) -> NDArray[Any]:
     content = re.sub(rb"#[^\r\n]*", b"", content)
     bitmap = raster.kind == BITMAP
     if content.translate(None, b"01 \t\n\r\f\v" if bitmap else b"0123456789 \t\n\r\f\v"):
-        wrong = re.search(rb"[^01\s]" if bitmap else rb"\S*[^\d\s]\S*", content)
+        wrong = re.search(rb"[^01\s]" if bitmap else rb"\d{0,9}[^\d\s]\S*", content)
     else:
         wrong = None if bitmap else re.search(rb"\d{18,}", content)
     if wrong:
