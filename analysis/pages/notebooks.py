@@ -5,19 +5,21 @@ from __future__ import annotations
 import copy
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbformat import NotebookNode
 
 import notebooks
 from analysis.pages import run_base
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, temporary
 from mtd.utils.errors import BadInput, Failed, nearest
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
 
 KERNEL = "python3"
 PARAMETERS, SECTIONS, STANDALONE = "parameters", "sections", "standalone"
@@ -150,16 +152,17 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
 
     check_kernel()
     failed = folder / f"{name}.failed.ipynb"
-    with tempfile.TemporaryDirectory() as scratch, environment(Path(scratch), folder):
-        source, target = Path(scratch) / "source.ipynb", Path(scratch) / "target.ipynb"
-        working = Path(scratch) / "empty"
-        working.mkdir()
+    scratch = temporary.folder("notebook-")
+    source, target, working = (scratch / name for name in ("source.ipynb", "target.ipynb", "empty"))
+    working.mkdir()
+    with environment(scratch, folder), kernels(scratch / "runtime") as kernel:
         nbformat.write(notebook, source)
         try:
             papermill.execute_notebook(
                 source,
                 target,
                 kernel_name=KERNEL,
+                kernel_manager_class=kernel,
                 cwd=str(working),
                 progress_bar=not quiet,
                 log_output=False,
@@ -170,7 +173,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
             text = f"{error.ename}: {error.evalue}"
             quoted = text if len(text) <= ERROR_LENGTH else f"{text[:ERROR_LENGTH]}…"
             raise Failed(f"a cell of the notebook failed ({quoted}); see {failed}") from None
-        executed: NotebookNode = nbformat.read(target, as_version=4)
+    executed: NotebookNode = nbformat.read(target, as_version=4)
     failed.unlink(missing_ok=True)
     remove_run_metadata(executed)
     return executed
@@ -234,6 +237,35 @@ def environment(scratch: Path, folder: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def kernels(runtime: Path) -> Iterator[type[AsyncKernelManager]]:
+    """A class of kernels that have ended, as their processes have, when the context ends.
+
+    One that is interrupted while it starts would otherwise be left behind, with the file in which
+    it is told its ports.
+
+    Args:
+        runtime: folder of that file.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_core.utils import run_sync
+
+    begun: list[AsyncKernelManager] = []
+
+    class Kernel(AsyncKernelManager):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(connection_file=str(runtime / "kernel.json"), **settings)
+            begun.append(self)
+
+    try:
+        yield Kernel
+    finally:
+        for kernel in begun:
+            if kernel.has_kernel:
+                run_sync(kernel.shutdown_kernel)(now=True)
+                run_sync(kernel.cleanup_resources)()
 
 
 def search_path(folder: Path) -> list[str]:

@@ -188,12 +188,17 @@ def finish(report: Report, options: ReportOptions, quiet: bool) -> Path:
     Raises:
         BadInput: a file that cannot be written.
         Failed: a notebook failed.
+        KeyboardInterrupt: with how to go on.
     """
     from analysis.report import publish
 
     with report.ranks.raise_on_all_ranks():
         if report.ranks.first:
-            publish.publish(report, options, quiet)
+            try:
+                publish.publish(report, options, quiet)
+            except KeyboardInterrupt:
+                hint = f"all numbers are kept in {report.folder.path}; use --resume for the page"
+                raise KeyboardInterrupt(hint) from None
     report.ranks.leave()
     return report.folder.path
 

@@ -31,9 +31,13 @@ class ForkedKernel:
         while self.poll() is None and os.getpgid(self.pid) != self.pid:
             time.sleep(0.001)  # signals are sent to its group, which is this process's until then
 
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._forked.running()
+
     def poll(self) -> int | None:
         """Its exit status, None while it runs."""
-        return None if self._forked.running() else self._forked.wait()
+        return None if self.running() else self._forked.wait()
 
     def wait(self) -> int:
         """Its exit status, once it has ended."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client import AsyncKernelManager
 from nbformat import v4
 
 from analysis.pages import notebooks
@@ -85,6 +87,26 @@ def test_a_cell_that_fails_leaves_what_was_done(tmp_path):
     assert any("so far" in str(cell.get("outputs")) for cell in kept.cells)
     notebooks.execute(small("1"), tmp_path, "page")
     assert not (tmp_path / "page.failed.ipynb").exists()
+
+
+@pytest.mark.usefixtures("forked_kernels")
+def test_an_interrupt_while_a_kernel_starts_leaves_no_process_and_no_file(tmp_path, monkeypatch):
+    managers: list[AsyncKernelManager] = []
+    processes = []
+    started = AsyncKernelManager.start_kernel
+
+    async def interrupted(self: AsyncKernelManager, **given: object) -> None:
+        await started(self, **given)
+        managers.append(self)
+        processes.append(self.provisioner.process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AsyncKernelManager, "start_kernel", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        notebooks.execute(small("1"), tmp_path, "page")
+    assert not processes[0].running()
+    assert not Path(managers[0].connection_file).exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_pythons_kernel_is_refused(tmp_path, monkeypatch):

@@ -8,7 +8,8 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import nbformat
 import pandas as pd
@@ -21,8 +22,8 @@ from analysis.engine import run as engine_run
 from analysis.engine.cache import FOLDER
 from analysis.pages import fingerprint, notebooks
 from analysis.pages.attachments import attached
+from analysis.report import command, publish, verify
 from analysis.report import folders as report_folders
-from analysis.report import publish, verify
 from analysis.report.command import main, parse, run_arguments
 from analysis.report.requests import arguments, from_json, to_json
 from analysis.report.sections import headings
@@ -110,6 +111,17 @@ def test_the_page_has_every_section_and_its_tables(there):
     assert not any(o.output_type == "error" for c in executed.cells for o in c.get("outputs", ()))
     text = (there / "out/report.md").read_text()
     assert "](report_files/" in text and str(there) not in text
+
+
+def test_an_interrupted_page_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publish, "publish", interrupted)
+    folder: Any = SimpleNamespace(path=tmp_path)
+    report = report_folders.Report(folder, [])
+    with pytest.raises(KeyboardInterrupt, match=r"numbers are kept in .*use --resume for the page"):
+        command.finish(report, ReportOptions(), quiet=True)
 
 
 @pytest.mark.slow
