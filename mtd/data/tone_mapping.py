@@ -80,7 +80,8 @@ def to_8_bits(linear: ArrayLike, name: str = DEFAULT) -> NDArray[np.uint8]:
     levels = np.empty(values.shape, np.uint8)
     flat, rounded = values.reshape(-1), levels.reshape(-1)
     for start in range(0, len(flat), AT_ONCE):
-        x = flat[start : start + AT_ONCE].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # NaN with other bits than NumPy's
+            x = flat[start : start + AT_ONCE].astype(np.float64)
         mapped = tone_map(np.where(np.isnan(x), 0, x))
         rounded[start : start + AT_ONCE] = np.rint(255 * mapped)
     return levels

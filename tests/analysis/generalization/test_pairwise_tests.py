@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.generalization import conditions, pairwise_tests
 from analysis.generalization.pairwise_tests import OUTSIDE
-from analysis.stats.paired_tests import holm, wilcoxon
+from analysis.stats.paired_tests import holm, least_p, wilcoxon
 from tests.helpers.benchmark_tables import (
     GAUSSIAN,
     ISP,
@@ -47,6 +47,11 @@ def test_wilcoxon_is_exact_with_ties_and_zeros(seed):
     differences = np.random.default_rng(seed).integers(-2, 5, 12).astype(float)
     assert wilcoxon(differences) == pytest.approx(enumerated(differences), abs=1e-12)
     assert wilcoxon(np.array([1.0, 1, -1, 2, 0, 3])) == 0.25
+
+
+def test_p_values_are_at_most_1():
+    assert wilcoxon(np.array([1.0, -1.0])) == 1  # both tails hold the middle
+    assert least_p(3, 39) == 1
 
 
 def halves(ranks: list[float]) -> np.ndarray:

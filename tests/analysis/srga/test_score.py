@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.srga.score import fit, srga
+from analysis.srga.score import fit, score, srga
 from analysis.stats import gram_pca
 from analysis.stats.undefined import Undefined
 from mtd.utils.errors import BadInput
@@ -100,6 +100,18 @@ def test_what_has_no_score():
         srga(np.full((4, 5), np.nan), np.ones((4, 5)))
     with pytest.raises(BadInput, match="0 components"):
         fit(torch.eye(5), 0)
+
+
+def test_two_samples_and_one_component_are_enough():
+    features = np.random.default_rng(0).normal(size=(2, 6))
+    assert fit(gram_pca.gram(torch.from_numpy(features)), 1).ggd.sigma > 0
+    with pytest.raises(BadInput, match="1 sample:"):
+        fit(torch.eye(1), 1)
+
+
+def test_scores_of_divergences_of_any_size():
+    divergences = (0, 1 - 1e-5, 10 - 1e-5, 1e4 - 1e-5)
+    assert [score(kl) for kl in divergences] == pytest.approx([0, 5, 6, 9], abs=1e-12)
 
 
 @pytest.mark.slow

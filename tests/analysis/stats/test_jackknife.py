@@ -27,6 +27,7 @@ def test_fewer_than_three_images_have_no_interval():
     for n in (0, 1, 2):
         low, high = interval(np.zeros((2, 3)), np.zeros((n, 2, 3)))
         assert np.isnan(low).all() and np.isnan(high).all() and low.shape == (2, 3)
+        assert standard_error(np.zeros((n, 2, 3))).shape == (2, 3)
 
 
 def cka_of(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
@@ -94,7 +95,7 @@ def test_intervals_of_minibatches_are_wide_rather_than_narrow():
 
 def test_log_intervals_are_those_of_logarithms_and_only_of_values_above_0():
     stream = np.random.default_rng(0)
-    value, without = np.array([2.0, 3.0]), np.exp(stream.normal(size=(8, 2)))
+    value, without = np.array([0.5, 3.0]), np.exp(stream.normal(size=(8, 2)))
     found = log_interval(value, without)
     expected = interval(np.log(value), np.log(without))
     assert np.allclose(found.low, np.exp(expected.low)) and (found.low > 0).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,12 @@ def test_tone_maps_against_scalar_formulas(name):
     expected = [round(255 * ORACLES[name](float(value))) for value in x]
     assert tone_mapping.to_8_bits(x, name).tolist() == expected
     assert tone_mapping.to_8_bits(np.array([np.nan, np.inf, -np.inf]), name).tolist() == [0, 255, 0]
+
+
+def test_a_nan_of_any_bits_becomes_0_without_a_warning():
+    signaling = np.array([0x7FA00000], np.uint32).view(np.float32)
+    with warnings.catch_warnings(action="error"):
+        assert tone_mapping.to_8_bits(signaling).tolist() == [0]
 
 
 def test_tone_maps_at_known_points():
