@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mtd.data.image_io import Pixels, find, header, read_rgb
+from mtd.utils.errors import BadInput
 
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket")
 """The color photographs in the package of scikit-image."""
@@ -90,5 +91,21 @@ def photograph(path: str | Path, page: int | None = None, *, name: str = "") -> 
     """
     path = Path(path)
     head = header(path, page)
-    load = partial(read_rgb, path, page)
+    load = partial(_listed, path, page, (head.height, head.width))
     return Photograph(name or path.name, head.height, head.width, load, file=path, page=page)
+
+
+def _listed(path: Path, page: int | None, size: tuple[int, int]) -> Pixels:
+    """The pixels of a file that had a certain height and width when it was listed.
+
+    Raises:
+        BadInput: it has another one by now, or cannot be read.
+    """
+    pixels = read_rgb(path, page)
+    if pixels.shape[:2] != size:
+        (height, width), (now_high, now_wide) = size, pixels.shape[:2]
+        raise BadInput(
+            f"{path}: {now_high} x {now_wide}, and {height} x {width} when the command began; "
+            "leave images alone while it runs, and start anew"
+        )
+    return pixels
