@@ -156,7 +156,8 @@ def fetch() -> Path:
         with contextlib.redirect_stderr(silent), contextlib.redirect_stdout(silent):
             AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except Exception as error:
-        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        said = " ".join(str(getattr(error, "reason", error)).split())
+        reason = shortened(said) or type(error).__name__
         raise NoBackbone(
             f"no LPIPS: its backbone {BACKBONE} could not be downloaded ({reason}); get {URL}, "
             f"put it at {path}, or name it by --lpips-weights"

@@ -137,6 +137,9 @@ class Resumable:
             if validator := self._began()[1]:
                 headers["If-Range"] = validator
         with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as response:
+            passed = [answer.url for answer in (*response.history, response)]
+            if url.startswith("https:") and not all(at.startswith("https:") for at in passed):
+                raise Unavailable(_unusable("it redirects from https to http"))
             if response.status_code == 416 and self.arrived:  # nothing behind it
                 self.discard()
                 return self._receive(url)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import urllib.error
+import urllib.request
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,21 @@ def test_without_the_file_and_a_connection_the_way_out_is_named(tmp_path, monkey
     message = r"alexnet-owt-7be5be79\.pth could not be downloaded \(Name.*put it at .*hub.*--lpips"
     with pytest.raises(NoBackbone, match=message):
         LPIPS()
+
+
+def test_a_reason_of_several_lines_is_one_line(tmp_path, monkeypatch):
+    from torchvision.models import AlexNet_Weights
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+
+    def endless(*_: object, **__: object) -> None:
+        said = f"{urllib.request.HTTPRedirectHandler.inf_msg}Found"
+        raise urllib.error.HTTPError("https://x.org", 302, said, Message(), None)
+
+    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", endless)
+    with pytest.raises(NoBackbone, match="infinite loop") as refused:
+        LPIPS()
+    assert "\n" not in str(refused.value)
 
 
 def test_another_file_is_refused(backbone, tmp_path):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,23 @@ def test_an_answer_that_cannot_be_used(tmp_path, monkeypatch, answer, reason):
     ):
         downloads.fetch(Remote("a/file", address, tmp_path / "file.pth", "MIT"))
     assert "\n" not in str(refused.value)
+    assert not (tmp_path / "file.pth").exists()
+
+
+def test_a_redirect_to_an_unencrypted_address_is_refused(tmp_path, monkeypatch):
+    plain = SimpleNamespace(url="http://elsewhere.org/file", status_code=200, headers={})
+    secret = SimpleNamespace(url="https://known.org/file", status_code=302, headers={})
+
+    @contextmanager
+    def get(*_: object, **__: object) -> Iterator[object]:
+        yield SimpleNamespace(**vars(plain) | {"history": [secret], "iter_content": never})
+
+    def never(*_: object) -> None:
+        raise AssertionError("nothing of it is read")
+
+    monkeypatch.setattr("requests.get", get)
+    with pytest.raises(BadInput, match=r"cannot be used \(it redirects from https to http\)"):
+        downloads.fetch(Remote("a/file", secret.url, tmp_path / "file.pth", "MIT"))
     assert not (tmp_path / "file.pth").exists()
 
 
