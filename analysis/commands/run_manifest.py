@@ -15,6 +15,7 @@ from analysis.engine.cache import FOLDER
 from mtd.metrics.registry import remember
 from mtd.utils import digests, folder_files
 from mtd.utils.errors import BadInput
+from mtd.utils.printable import shortened
 
 MANIFEST = "manifest.json"
 LOG = "run.json"
@@ -133,7 +134,7 @@ def check_shape(manifest: Mapping[str, Any], file: Path) -> None:
     """
     models = manifest.get("models", {})
     each = {
-        "analysis": isinstance(manifest.get("analysis", ""), str),
+        "analysis": _is_name(manifest.get("analysis", "")),
         "models": isinstance(models, dict) and all(_is_model(about) for about in models.values()),
         "noises": _are_texts(manifest.get("noises", [])),
         "versions": isinstance(manifest.get("versions", {}), dict),
@@ -142,6 +143,11 @@ def check_shape(manifest: Mapping[str, Any], file: Path) -> None:
     for name, fits in each.items():
         if not fits:
             raise BadInput(f"{file}: damaged ({name})")
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a value is a text that a message shows as it is."""
+    return isinstance(value, str) and value == shortened(value)
 
 
 def _is_model(about: Any) -> bool:

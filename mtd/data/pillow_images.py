@@ -32,6 +32,10 @@ WHOLE_NUMBERS = {1: "B", 3: "H", 4: "L"}
 """Types of tags by their number, as `struct` has them."""
 
 
+STRIP = 256
+"""Rows that are copied at once."""
+
+
 class _PillowLimit:
     """Pillow's own limit of pixels, replaced by ours while any thread has a file open.
 
@@ -142,7 +146,7 @@ def orientation(exif: bytes | None) -> int:
 
 
 def pixels(path: Path, page: int) -> tuple[NDArray[np.uint8], bytes | None]:
-    """(H, W, 1 to 4) as stored, and the color profile, if any; the array may be read-only.
+    """(H, W, 1 to 4) as stored, and the color profile, if any.
 
     Args:
         path: of the file.
@@ -153,8 +157,21 @@ def pixels(path: Path, page: int) -> tuple[NDArray[np.uint8], bytes | None]:
         if image.format == "TIFF":
             image.getexif()[ORIENTATION] = 1  # or Pillow may turn it by what its XMP block says
         image.load()
-        stored = np.asarray(_plain(image)).reshape(image.height, image.width, -1)
+        stored = _values(_plain(image))
         return stored, _profile(image, stored.shape[2])
+
+
+def _values(image: Any) -> NDArray[np.uint8]:
+    """(H, W, C) of an image or of its pixels, copied in strips: as a whole, there would be three
+    copies in memory for a moment."""
+    if isinstance(image, np.ndarray):
+        return image
+    values = np.empty((image.height, image.width, len(image.getbands())), np.uint8)
+    for top in range(0, image.height, STRIP):
+        strip = values[top : top + STRIP]
+        part = image.crop((0, top, image.width, top + len(strip)))
+        strip[...] = np.asarray(part).reshape(strip.shape)
+    return values
 
 
 def _profile(image: Image.Image, channels: int) -> bytes | None:

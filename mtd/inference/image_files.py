@@ -220,7 +220,7 @@ def _clean_one(
 ) -> None:
     image = image_io.read_image(job.source, job.page)
     try:
-        result, masked = restore(model, image, options, progress)
+        result, masked = restore(model, image, options, progress, in_place=True)
     except BadInput as error:
         raise BadInput(f"{job.source}: {error}") from None
     except (MemoryError, RuntimeError) as error:
@@ -245,7 +245,12 @@ def channels(model: nn.Module) -> int:
 
 
 def restore(
-    model: nn.Module, image: ImageFile, options: DenoiseOptions, progress: Callable[[int], object]
+    model: nn.Module,
+    image: ImageFile,
+    options: DenoiseOptions,
+    progress: Callable[[int], object],
+    *,
+    in_place: bool = False,
 ) -> tuple[ImageFile, ImageFile]:
     """The denoised image, and its input with masked pixels black, in the image's bit depth.
 
@@ -259,11 +264,15 @@ def restore(
         image: the noisy image.
         options: tiles, memory and input mask.
         progress: called with the number of pixels that were denoised since the last call.
+        in_place: the pixels of the image need not be kept: the result may take their memory, as
+            rows of it are finished once no tile needs those of the input.
 
     Raises:
         BadInput: the output is not finite.
     """
-    noisy, levels = Levels(image.colors, channels(model)), np.empty_like(image.colors)
+    noisy = Levels(image.colors, channels(model))
+    in_place = in_place and options.input_mask is None and image.pixels.flags.writeable
+    levels = image.colors if in_place else np.empty_like(image.colors)
     digest = image.digest
     keys = [digest] if noisy.shape[0] == 1 else [f"{digest}/{c}" for c in range(3)]
     mask = None
@@ -285,7 +294,7 @@ def restore(
             values = band[..., start - rows.start : part.stop - rows.start, :]
             noisy.round(values, levels[part], images)
     if mask is None:
-        return image.with_colors(levels), image
+        return image if in_place else image.with_colors(levels), image
     visible = image.colors * mask[0, 0, ..., None].numpy().astype(image.colors.dtype)
     return image.with_colors(levels), image.with_colors(visible)
 

@@ -322,3 +322,18 @@ def test_a_large_image_is_converted_band_by_band(
     tiled, _ = image_files.restore(network, image, how, lambda pixels: None)
     assert len(cut) > 50 and max(cut) <= 32 * 32
     assert np.array_equal(tiled.pixels, whole.pixels)
+
+
+@pytest.mark.parametrize("channels, inputs", [(3, 3), (4, 1), (1, 3)])
+def test_the_result_of_a_large_image_takes_the_memory_of_its_input(
+    channels: int, inputs: int
+) -> None:
+    torch.manual_seed(0)
+    network = DnCNN(DnCNNConfig(in_chans=inputs, features=2, depth=3)).eval()
+    image = ImageFile(noise(channels, np.uint8, 400, 90))
+    how = image_files.DenoiseOptions(32, 16, GIB)
+    apart, _ = image_files.restore(network, image, how, lambda pixels: None)
+    assert not np.shares_memory(apart.pixels, image.pixels)
+    same, _ = image_files.restore(network, image, how, lambda pixels: None, in_place=True)
+    assert np.shares_memory(same.pixels, image.pixels)
+    assert np.array_equal(same.pixels, apart.pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,16 @@ def test_lossy_formats_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="are written lossless"):
         image_io.write(tmp_path / "a.jpg", ImageFile(noise(3, np.uint8)))
     assert not list(tmp_path.iterdir())
+
+
+def test_decoded_pixels_are_copied_once(tmp_path):
+    Image.new("RGB", (1500, 2000), (1, 2, 3)).save(tmp_path / "large.png", compress_level=1)
+    image_io.read_image(tmp_path / "large.png")  # with what the first image imports
+    tracemalloc.start()
+    try:
+        image = image_io.read_image(tmp_path / "large.png")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert image.pixels.flags.writeable and image.pixels.max() == 3
+    assert peak < 1.5 * image.pixels.nbytes

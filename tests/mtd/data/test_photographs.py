@@ -232,3 +232,13 @@ def test_pillows_own_limit_neither_warns_nor_refuses_and_is_left_as_it_was(tmp_p
         for photo in photographs.photographs(tmp_path):
             assert photo.load().shape == (6, 4, 3)
     assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_a_file_of_another_size_than_it_was_listed_with_is_refused(tmp_path):
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    (listed,) = photographs.photographs(tmp_path)
+    Image.new("RGB", (9, 6), (1, 2, 3)).save(tmp_path / "a.png")
+    with pytest.raises(BadInput, match=r"a\.png: 6 x 9, and 6 x 8 when the command began; leave"):
+        listed.load()
+    Image.new("RGB", (8, 6), (1, 2, 3)).save(tmp_path / "a.png")
+    assert listed.load().max() == 3
