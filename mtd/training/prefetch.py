@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import get_all_start_methods
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,8 +16,15 @@ from torch.utils.data import DataLoader, Dataset
 from mtd.training.pairs import Pairs
 from mtd.utils import interruptions
 from mtd.utils.errors import BadInput
+from mtd.utils.resumable import megabytes
 
 Batch = tuple[Tensor, Tensor]
+
+AHEAD = 4
+"""Parts of batches that each worker loads ahead of time."""
+
+SHARED = Path("/dev/shm")
+"""Shared memory of Linux, in which workers hand parts over."""
 
 
 class Positions(Dataset[Batch | str]):
@@ -49,23 +59,42 @@ def batches(
         pin: whether parts are in pinned memory, for fast copies to a GPU.
 
     Raises:
-        BadInput: workers on a system that cannot fork; or, when it is reached, an image that
-            cannot be read.
+        BadInput: workers on a system that cannot fork, or with too little shared memory; or, when
+            it is reached, an image that cannot be read.
     """
     if not workers:
         return (pairs.batch(first, size) for first in firsts)
     if "fork" not in get_all_start_methods():
         raise BadInput(f"--workers {workers}: this system cannot fork processes; leave it out")
+    _check_shared_memory(pairs, size, workers)
     loader = DataLoader(
         Positions(pairs, firsts, size),
         batch_size=None,
         num_workers=workers,
-        prefetch_factor=4,
+        prefetch_factor=AHEAD,
         pin_memory=pin,
         worker_init_fn=_begin,
         multiprocessing_context="fork",
     )
     return _read(loader)
+
+
+def _check_shared_memory(pairs: Pairs, size: int, workers: int) -> None:
+    """Check that parts of batches can be handed over, or workers would wait for ever.
+
+    Raises:
+        BadInput: there is too little shared memory.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    channels = pairs.photographs[0].channels
+    need = workers * AHEAD * size * 2 * channels * pairs.crop**2 * 4  # noisy and clean, float32
+    free = shutil.disk_usage(SHARED).free if SHARED.is_dir() else 0
+    if free < need:
+        raise BadInput(
+            f"--workers {workers}: needs {megabytes(need)} of shared memory, and {SHARED} has "
+            f"{megabytes(free)}: give fewer, leave it out, or make {SHARED} larger"
+        )
 
 
 def _read(parts: Iterable[Batch | str]) -> Iterator[Batch]:

@@ -14,9 +14,11 @@ import torch
 from PIL import Image
 
 from mtd import denoise
+from mtd.training import prefetch
 from mtd.training import run as training_run
 from mtd.training import state as training_state
 from mtd.training.logs import Log
+from mtd.training.pairs import TrainingPairs
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput, Unwritable
 from tests.helpers.training import make
@@ -160,6 +162,13 @@ def test_a_removed_output_folder_is_one_line(pair, monkeypatch, in_process):
     assert (code, err) == (2, "error: run: removed while the run went on; start it anew\n")
     assert not Path("run").exists()
     assert in_process(command.main, *given, "--output-dir", "run")[0] == 0
+
+
+def test_too_little_shared_memory_for_workers_is_one_line(photos, tmp_path, monkeypatch):
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
+    monkeypatch.setattr(prefetch, "SHARED", tmp_path / "absent")
+    with pytest.raises(BadInput, match=r"--workers 2: needs 98304 bytes of shared.* has 0 bytes"):
+        prefetch.batches(pairs, [0, 2], 2, 2)
 
 
 def test_a_line_for_any_reason(tmp_path):
