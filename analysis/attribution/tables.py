@@ -244,6 +244,6 @@ def read_maps(file: bytes, name: str = MAPS) -> Pictures:
             found |= {(model, noise, i): values for model, of in firsts.items() if of == network}
     except BadInput:
         raise
-    except (TypeError, LookupError, ValueError) as error:
+    except array_files.DAMAGED as error:
         raise BadInput(f"{name}: not the maps of a run ({str(error)[:100]})") from None
     return found

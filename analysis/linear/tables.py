@@ -302,5 +302,5 @@ def read_filters(file: bytes) -> Filters:
         }
     except BadInput:
         raise
-    except (TypeError, LookupError, ValueError) as error:
+    except array_files.DAMAGED as error:
         raise BadInput(f"{FILTERS}: not the filters of a run ({str(error)[:100]})") from None

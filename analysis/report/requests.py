@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtd.loading.cli_options import ModelRequest
 from mtd.loading.load import LoadOptions
-from mtd.loading.model_names import named_files, number
+from mtd.loading.model_names import named_files, numbers_of_equals
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -83,15 +83,15 @@ def arguments(requests: Sequence[ModelRequest]) -> list[str]:
     """The arguments of a command line that request these models."""
     files = [request for request in requests if not request.options.factory]
     custom = [request for request in requests if request.options.factory]
-    resolved = [Path(request.path).resolve() for request in (*files, *custom)]
+    numbers = numbers_of_equals([Path(request.path).resolve() for request in (*files, *custom)])
     flags: list[str] = []
-    for i, request in enumerate((*files, *custom)):
+    for request, number in zip((*files, *custom), numbers, strict=True):
         options, path = request.options, request.path
         if options.factory:
             flags += ["--model", options.factory, "--checkpoint", named(request)]
             for name, value in options.arguments.items():
                 flags += ["--arg", f"{name}={json.dumps(value)}"]
-        model = path if resolved.count(resolved[i]) == 1 else f"{path}#{number(resolved, i)}"
+        model = path if number is None else f"{path}#{number}"
         flags += [
             text for option in _flags(options) for text in (option[0], f"{model}={option[1]}")
         ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +35,25 @@ def details(paths: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list
         others = [s for f, s in zip(files, settings, strict=True) if f == file]
         differ = [k for k in own if any(k not in s or s[k] != own[k] for s in others)]
         texts.append(", ".join(f"{k} {own[k]}" for k in differ).replace("=", ":"))
-    alike = list(zip(files, texts, strict=True))
+    numbers = numbers_of_equals(list(zip(files, texts, strict=True)))
     return [
-        text if alike.count((file, text)) == 1 else f"{text} #{number(alike, i)}".strip()
-        for i, (file, text) in enumerate(alike)
+        text if number is None else f"{text} #{number}".strip()
+        for text, number in zip(texts, numbers, strict=True)
     ]
 
 
-def number(values: Sequence[Any], index: int) -> int:
-    """The number of a value among those equal to it, from 1.
+def numbers_of_equals(values: Sequence[Hashable]) -> list[int | None]:
+    """The number of each value among those equal to it, from 1; None where there is no other.
 
-    >>> number(["a", "b", "a"], 2)
-    2
+    >>> numbers_of_equals(["a", "b", "a"])
+    [1, None, 2]
     """
-    return values[: index + 1].count(values[index])
+    counts, before = Counter(values), Counter[Hashable]()
+    numbers: list[int | None] = []
+    for value in values:
+        before[value] += 1
+        numbers.append(before[value] if counts[value] > 1 else None)
+    return numbers
 
 
 CHECKPOINTS = "the checkpoints of one model's trainings, as in NAME=runs/b*/model.pth"
@@ -122,12 +128,12 @@ def spellings(
     >>> sorted(spellings(["n/a.pth", "n/a.pth"], [{"depth": 3}, {}])[0])
     ['a', 'a (depth 3)', 'a#1', 'n/a.pth', 'n/a.pth (depth 3)', 'n/a.pth#1']
     """
-    files = [Path(path).resolve() for path in paths]
+    numbers = numbers_of_equals([Path(path).resolve() for path in paths])
     found = []
     for i, (path, detail) in enumerate(zip(paths, details(paths, settings), strict=True)):
         names = {path, stem(path)}
-        if files.count(files[i]) > 1:
-            names |= {f"{name}#{number(files, i)}" for name in (path, stem(path))}
+        if numbers[i] is not None:
+            names |= {f"{name}#{numbers[i]}" for name in (path, stem(path))}
         if detail:
             names |= {f"{name} ({detail})" for name in (path, stem(path))}
         if given and given[i]:
@@ -187,9 +193,8 @@ def values_by_model(
             raise BadInput(f"{option} {text}: expected {' or '.join(choices)}")
         named = [i for i in range(len(paths)) if name in names[i]]
         if not named and value != text:
-            known = [
-                p if paths.count(p) == 1 else f"{p}#{number(paths, i)}" for i, p in enumerate(paths)
-            ]
+            numbers = zip(paths, numbers_of_equals(paths), strict=True)
+            known = [path if number is None else f"{path}#{number}" for path, number in numbers]
             raise BadInput(f"{option} {text}: no such model; {nearest(name, known)}")
         trainings = all(name not in (paths[i], stem(paths[i])) for i in named)
         if len({Path(paths[i]).resolve() for i in named}) > 1 and not trainings:

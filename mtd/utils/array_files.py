@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from mtd.utils.errors import BadInput
 
+DAMAGED = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""What reading a file's metadata raises if they are not as they were written."""
+
 
 class Arrays(dict[str, NDArray[Any]]):
     """Arrays by name; a file without one of them is damaged.
@@ -46,7 +49,7 @@ def read(content: bytes, file: str, kind: str, *dimensions: int) -> tuple[Arrays
         arrays = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         about = {key: json.loads(text) for key, text in header.get("__metadata__", {}).items()}
-    except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, *DAMAGED) as error:
         reason = " ".join(str(error).split())[:100]
         raise BadInput(f"{file}: damaged ({reason}); run the analysis again") from None
     for name, array in arrays.items():

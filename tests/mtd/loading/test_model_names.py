@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtd.loading.model_names import prefixed, spellings, values_by_model
+from mtd.loading.model_names import numbers_of_equals, prefixed, spellings, values_by_model
 from mtd.utils.errors import BadInput
 
 PATHS = ["a.pth", "lr=1/b.pth"]
@@ -32,3 +32,21 @@ def test_a_prefix_counts_only_if_it_names_a_model(tmp_path, monkeypatch):
 def test_the_longest_name_counts():
     assert prefixed("a=b=c", ["a", "a=b"]) == ("a=b", "c")
     assert prefixed("c=a=b", ["a", "a=b"]) == ("", "c=a=b")
+
+
+def test_equal_values_are_numbered_in_steps_that_grow_with_their_number():
+    compared = 0
+
+    class Value:
+        def __hash__(self) -> int:
+            return id(self)
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return self is other
+
+    shared = Value()
+    values = [shared if i % 2 else Value() for i in range(2000)]
+    expected = [(i + 1) // 2 if i % 2 else None for i in range(2000)]
+    assert numbers_of_equals(values) == expected and compared < 10 * len(values)

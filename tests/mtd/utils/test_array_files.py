@@ -40,6 +40,7 @@ def crafted(header: object) -> bytes:
         crafted({"0": {"dtype": "F8_E4M3", "shape": [0], "data_offsets": [0, 0]}}),
         crafted({"0": {"dtype": "F8_E8M0", "shape": [0], "data_offsets": [0, 0]}}),
         crafted({"__metadata__": ["x"]}),
+        crafted({"__metadata__": None}),
         crafted(["x" * 10_000]),
     ],
 )
