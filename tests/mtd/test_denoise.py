@@ -321,7 +321,8 @@ def test_a_large_image_is_converted_band_by_band(
     how = image_files.DenoiseOptions(32, 16, GIB)
     tiled, _ = image_files.restore(network, image, how, lambda pixels: None)
     assert len(cut) > 50 and max(cut) <= 32 * 32
-    assert np.array_equal(tiled.pixels, whole.pixels)
+    differences = np.abs(tiled.pixels.astype(int) - whole.pixels)  # sums of other order: ties
+    assert differences.max() <= 1 and differences.mean() < 1e-3
 
 
 @pytest.mark.parametrize("channels, inputs", [(3, 3), (4, 1), (1, 3)])
