@@ -51,7 +51,7 @@ CORE: dict[str, list[str]] = {
     "analysis/stats/undefined.py": [f"{SRGA}/test_score.py"],
     "analysis/srga/score.py": [f"{SRGA}/test_score.py", f"{SRGA}/test_srga_controls.py"],
     "analysis/srga/fits.py": [f"{SRGA}/test_score.py", f"{SRGA}/test_fits.py"],
-    "analysis/srga/robustness.py": [f"{SRGA}/test_matched_psnr.py"],
+    "analysis/srga/robustness.py": [f"{SRGA}/test_robustness.py"],
     "mtd/metrics/psnr_ssim.py": [f"{METRICS}/test_psnr_ssim.py"],
     "mtd/metrics/lpips.py": [f"{METRICS}/test_lpips.py"],
     "mtd/noise/base.py": [
