@@ -210,6 +210,12 @@ def test_what_cannot_be_compared(backbone):
         metric(a[:, :, :30], a[:, :, :30])
     with pytest.raises(ValueError, match=r"expected \[0, 1\]"):
         metric(a * 255, a * 255)
+    for other in (a[..., :-1], a[:, :1], torch.rand(2, 3, 32, 32)):
+        for sides in ((a, other), (other, a)):
+            with pytest.raises(ValueError, match=r"expected the same \(B, 3, H, W\)"):
+                metric(*sides)
+    with pytest.raises(ValueError, match=r"expected \[0, 1\]"):
+        metric(a, 1.9 * a / a.max())
 
 
 def test_what_a_damaged_backbone_says_is_one_short_line(tmp_path):

@@ -95,6 +95,12 @@ def test_psnr_is_that_of_an_independent_computation(border, channel):
         assert float(found[i]) == pytest.approx(expected, abs=1e-10)
 
 
+def test_without_a_border_all_pixels_count():
+    output, clean = drawn()
+    assert torch.equal(psnr(output, clean), psnr(output, clean, 0))
+    assert torch.equal(ssim(output, clean), ssim(output, clean, 0))
+
+
 @pytest.mark.parametrize("border", [0, 2])
 def test_ssim_is_that_of_an_independent_computation(border):
     output, clean = drawn()

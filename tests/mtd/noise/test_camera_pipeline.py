@@ -286,6 +286,18 @@ def test_both_sides_are_rounded_or_neither(quantize):
         assert torch.equal(side, (side * 255).round() / 255) == quantize
 
 
+def test_its_specification_names_the_target_unless_it_is_the_processed_image():
+    assert [ISP().spec, ISP(target="original").spec] == ["isp", "isp,target=original"]
+
+
+def test_colors_that_no_screen_shows_are_clipped():
+    raw = torch.tensor([1.0, 0, 0, 0], dtype=torch.float64).view(1, 4, 1, 1).expand(1, 4, 4, 4)
+    camera = torch.linalg.inv(fixed().rgb2cam)[0]
+    assert camera[0, 0] > 1 and camera[:, 0].min() < 0
+    processed = camera_pipeline.process(raw, fixed())
+    assert processed.max() == 1 and 0 <= processed.min() < 0.01
+
+
 def test_the_original_as_target_is_the_photograph_itself():
     clean = uniform(2, 3, 8, 8)
     made = parse("isp,target=original")

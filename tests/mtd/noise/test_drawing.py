@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
+from mtd.noise import drawing
 from mtd.noise.base import noisy_images, to_8_bits
 from mtd.noise.drawing import STORED, Drawing
 from mtd.noise.specs import parse
@@ -90,6 +92,19 @@ def test_seed_and_draw_choose_the_stream():
     first, seeded = (LEGACY.noisy_images(parse("gaussian:15"), clean, ["a"], s) for s in (0, 3))
     drawn = LEGACY.noisy_images(parse("gaussian:15@3"), clean, ["a"])
     assert torch.equal(seeded.noisy, drawn.noisy) and not torch.equal(first.noisy, drawn.noisy)
+
+
+def test_a_noise_without_draws_has_the_stream_of_the_seed():
+    drawn = SimpleNamespace(sample_legacy=lambda image, stream: stream.random_sample(image.shape))
+    clean = tensor(image())[0]
+    found = drawing.legacy_image(drawn, clean, 3)  # type: ignore[arg-type]
+    expected = np.random.RandomState(3).random_sample(SHAPE).astype(np.float32)
+    assert np.array_equal(pixels_of(found[None]), expected)
+
+
+def test_every_image_has_a_key():
+    with pytest.raises(ValueError, match="shorter"):
+        noisy_images(parse("gaussian:15"), torch.rand(2, 3, 8, 8), ["a"])
 
 
 def test_what_is_clipped_and_what_is_rounded():

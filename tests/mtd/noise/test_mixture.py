@@ -71,6 +71,16 @@ def test_every_component_grows_with_the_level():
     assert (np.diff(table, axis=0) > 0).all()
 
 
+def test_levels_are_multiples_of_the_first():
+    first = np.array([component.level for component in LEVELS[1]])
+    assert first.tolist() == [0.01, 1, 20, 8, 0.005]
+    for n, components in LEVELS.items():
+        alpha, others = (n + 3) / 4, (n + 1) / 2
+        expected = first * [others, alpha, others, others, others]
+        found = [component.level for component in components]
+        assert found == pytest.approx(list(expected), rel=1e-12)
+
+
 def test_components_are_neither_clipped_nor_rounded_one_by_one():
     clean = torch.full((1, 3, 64, 64), 0.95, dtype=torch.float64)
     made = parse("mixture:5")

@@ -71,6 +71,7 @@ def test_poisson_moments_and_lattice(alpha, grey):
 
 
 def test_poisson_values():
+    assert Poisson(3.0) == Poisson(3.0, 256) == parse("poisson:3")
     stream = torch.Generator().manual_seed(0)
     grey = torch.full(SHAPE, 0.5, dtype=torch.float64)
     few = parse("poisson:1,values=64")(grey, generator=stream, quantize=False)
@@ -230,7 +231,8 @@ def test_bad_specs(spec, message):
 
 @pytest.mark.parametrize("spec", ["gaussian:15", "mixture:1", "isp"])
 def test_clean_must_be_a_floating_point_batch(spec):
-    for wrong in (torch.zeros(3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
+    whole = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    for wrong in (torch.zeros(3, 8, 8), torch.zeros(1, 1, 3, 8, 8), whole):
         for use in (parse(spec), parse(spec).pair):
             with pytest.raises(ValueError, match="floating-point"):
                 use(wrong, generator=torch.Generator())
