@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mtd.masking import DrawnMasks, KeyedMasks, MaskedInference, MaskPolicy, draw_input_mask
+from mtd.utils import seeds
 from mtd.utils.counter_random import BatchStream
 from mtd.utils.errors import BadInput
 
@@ -25,6 +26,16 @@ def test_whole_and_empty_masks():
     stream = BatchStream.of(0, 0, 2)
     assert draw_input_mask(8, 8, (0, 0), stream).all()
     assert not draw_input_mask(8, 8, (100, 100), stream).any()
+
+
+def test_masks_of_a_stream_stay_those_of_earlier_versions():
+    """A run that is resumed goes on with the masks that it would have had."""
+    masks = draw_input_mask(5, 6, (40, 60), BatchStream.of(seeds.derive("masks", 0, 0), 0, 2))
+    rows = [["".join(".#"[kept] for kept in row) for row in mask[0].int()] for mask in masks]
+    assert rows == [
+        ["..##..", "##.#.#", ".#####", ".#.#..", "##.#.."],
+        ["#.###.", "#.#.##", ".#...#", ".####.", ".##.##"],
+    ]
 
 
 def test_drawn_masks_keep_a_quarter_and_depend_on_the_key():
@@ -49,6 +60,11 @@ def test_keyed_masks_depend_on_seed_key_block_and_draw():
         KeyedMasks(75, 0, ["a"])(0, 2, 4, 64)
 
 
+def test_without_a_word_nothing_is_masked():
+    assert MaskPolicy.from_dict({}) == MaskPolicy((0, 0), "pixel", 0, "always")
+    assert MaskPolicy((0, 1)).masks_input and not MaskPolicy((0, 0)).masks_input
+
+
 def test_policy_survives_plain_values():
     for policy in (MaskPolicy(), MaskPolicy((70, 90), "learnable", 65, "train")):
         assert MaskPolicy.from_dict(policy.to_dict()) == policy
@@ -58,6 +74,8 @@ def test_policy_survives_plain_values():
     "values, message",
     [
         ({"input_percent": [90, 80]}, "0 <= low <= high"),
+        ({"input_percent": [80, 101]}, "0 <= low <= high <= 100"),
+        ({"input_percent": [-1, 80]}, "0 <= low <= high <= 100"),
         ({"input_percent": 80}, r"\[low, high\]"),
         ({"attention_percent": 101}, "0 to 100"),
         ({"fill": "blak"}, "known: pixel, zero, learnable"),

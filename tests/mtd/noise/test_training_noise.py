@@ -50,7 +50,7 @@ def test_recorded_noise_is_known_by_its_name():
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("gaussian:5..poisson:3", "expected two levels of one kind"),
+        ("gaussian:3..poisson:5", "expected two levels of one kind"),
         ("gaussian:55..5", "the lower one first"),
         ("isp..isp", "two levels of one kind"),
         ("gaussian:5..isp", "two levels of one kind"),
