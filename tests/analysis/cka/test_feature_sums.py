@@ -114,3 +114,10 @@ def test_the_bytes_of_sums_are_those_that_they_take():
     for part in parts:
         count, *rest = part.moments(samples, samples).sums
         assert sum(one.nbytes for one in rest) == part.held and count.nbytes == 8
+
+
+def test_a_pair_takes_its_features_or_three_times_its_sums_whichever_is_more():
+    sides = (6, 1), (4, 2)
+    assert moments.pair_bytes(*sides) == 8 * (8 * 7 - 1)
+    assert moments.working_bytes(*sides, 1) == 3 * moments.pair_bytes(*sides)
+    assert moments.working_bytes(*sides, 100) == 100 * (12 * (6 + 4) + 8 * (1 + 2))
