@@ -83,10 +83,10 @@ def header(content: bytes, place: Path) -> list[str]:
 def each_text(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     """A table with a change of each text and each column's name."""
     changed = frame.rename(columns=lambda name: change(name) if isinstance(name, str) else name)
-    for place in range(changed.shape[1]):
-        column = changed.iloc[:, place]
-        if pd.api.types.is_numeric_dtype(column.dtype):
+    for place, dtype in enumerate(changed.dtypes):
+        if pd.api.types.is_numeric_dtype(dtype):
             continue
+        column = changed.iloc[:, place]
         texts = [value for value in column.unique() if isinstance(value, str)]
         new = {value: change(value) for value in texts if change(value) != value}
         if new:

@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,16 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Versions of this project, Python and the packages that results depend on."""
-    by_package = {"mtd": mtd.__version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            by_package[name] = version(name)
-        except PackageNotFoundError:
-            by_package[name] = "unknown"
-    return by_package
+    own = {"mtd": mtd.__version__, "python": platform.python_version()}
+    return own | {name: _version(name) for name in PACKAGES}
+
+
+@cache  # all metadata of a package is read for it
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def place(path: str | Path | None, name: str, manifest: Mapping[str, Any]) -> Path:

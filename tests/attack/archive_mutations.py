@@ -264,18 +264,23 @@ def tar_again(content: bytes, draw: random.Random) -> bytes:
     """A tar archive compressed otherwise, twice, or followed by something."""
     plain, packed = _unpacked(content)
     plain += draw.choice((b"", bytes(2**18), plain))
-    how = draw.choice((gzip.compress, bz2.compress, lzma.compress, bytes, packed))
+    how = draw.choice((_gzip, bz2.compress, lzma.compress, bytes, packed))
     again = how(plain)
-    return draw.choice((again, gzip.compress(again), again + again))
+    return draw.choice((again, _gzip(again), again + again))
 
 
 def _unpacked(content: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
     if content[:2] == b"\x1f\x8b":
         try:
-            return gzip.decompress(content), lambda plain: gzip.compress(plain, 1, mtime=0)
+            return gzip.decompress(content), lambda plain: _gzip(plain, 1)
         except Exception:
             return content, bytes
     return content, bytes
+
+
+def _gzip(plain: bytes, level: int = 9) -> bytes:
+    """Compressed without the time."""
+    return gzip.compress(plain, level, mtime=0)
 
 
 TAR = (tar_headers, tar_headers, tar_again)

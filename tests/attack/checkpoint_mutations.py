@@ -187,6 +187,13 @@ def _length(content: bytes) -> int:
     return 0
 
 
+def in_order(content: bytes) -> bytes:
+    """A safetensors file with the entries of its header in order; they are written in any."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":"))
+    return content[:8] + header.encode().ljust(end - 8) + content[end:]
+
+
 def safetensors_header(content: bytes, draw: random.Random) -> bytes:
     """Other names, types, shapes, places and metadata in the header, whose length fits."""
     size = int.from_bytes(content[:8], "little")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tests.attack import text_mutations
-from tests.attack.checkpoint_mutations import SAFETENSORS
+from tests.attack.checkpoint_mutations import SAFETENSORS, in_order
 from tests.attack.mutations import BYTES, weighted
 from tests.attack.page_mutations import PAGE, page
 from tests.attack.reader import Files, Reader, one_file
@@ -68,13 +68,12 @@ def open_run(name: str) -> Callable[[Path], Any]:
 
 
 def with_sentences(name: str) -> Callable[[Path], Any]:
-    """Reads a run as a page does, with its sentences and its printed text."""
+    """Reads a run as a page does, with its printed text, which holds its sentences."""
 
     def read(folder: Path) -> Any:
         import analysis
 
-        result = analysis.open_run(folder, name)
-        return result.sentences(), result.text()
+        return analysis.open_run(folder, name).text()
 
     return read
 
@@ -115,7 +114,7 @@ def cached() -> dict[str, bytes]:
             KEY, {"a": torch.arange(6.0), "b": torch.ones(2, 3)}
         )
         assert stored.path is not None
-        return {f"cache/{stored.path.name}": stored.path.read_bytes()}
+        return {f"cache/{stored.path.name}": in_order(stored.path.read_bytes())}
 
 
 KEY = {"model": "x", "noise": "gaussian:15", "batch": [1, 2]}
@@ -197,10 +196,8 @@ def maps() -> bytes:
     from safetensors.torch import save
 
     names = json.dumps([["a", "gaussian:15", 0], ["b", "gaussian:15", 0]])
-    return save(
-        {"0": torch.ones(3, 2, 2), "1": torch.ones(3, 2, 2)},
-        {"names": names, "first_trainings": "{}"},
-    )
+    tensors = {"0": torch.ones(3, 2, 2), "1": torch.ones(3, 2, 2)}
+    return in_order(save(tensors, {"names": names, "first_trainings": "{}"}))
 
 
 def read_filters(path: Path) -> Any:
@@ -215,7 +212,7 @@ def filters() -> bytes:
     from safetensors.torch import save
 
     names = json.dumps([["", "gaussian:15", 0, ""], ["a", "gaussian:15", 0, "flat"]])
-    return save({"0": torch.ones(3, 2, 2), "1": torch.ones(4, 4)}, {"names": names})
+    return in_order(save({"0": torch.ones(3, 2, 2), "1": torch.ones(4, 4)}, {"names": names}))
 
 
 def digests() -> Sequence[bytes]:
@@ -269,37 +266,26 @@ def read_fingerprint(folder: Path) -> Any:
 
 REPORT = (".", "srga", "curves")
 
+TABLES = ("srga.csv", "srga_difference.csv", "robustness.csv")
+JSON = weighted(text_mutations.JSON)
+TABLE = weighted((*text_mutations.TABLE, *text_mutations.TEXT))
+JSON_AND_TABLE = weighted((*text_mutations.JSON, *text_mutations.TABLE))
+
 READERS = [
-    Reader(
-        "run-manifest",
-        run_of("srga"),
-        open_run("srga"),
-        weighted(text_mutations.JSON),
-        ("manifest.json",),
-    ),
-    Reader(
-        "run-tables",
-        run_of("srga"),
-        open_run("srga"),
-        weighted((*text_mutations.TABLE, *text_mutations.TEXT)),
-        ("srga.csv", "srga_difference.csv", "robustness.csv"),
-    ),
+    Reader("run-manifest", run_of("srga"), open_run("srga"), JSON, ("manifest.json",)),
+    Reader("run-tables", run_of("srga"), open_run("srga"), TABLE, TABLES),
     Reader(
         "run-sentences",
         run_of("curves"),
         with_sentences("curves"),
-        weighted((*text_mutations.JSON, *text_mutations.TABLE)),
+        JSON_AND_TABLE,
         ("manifest.json", "curves.csv", "summary.csv"),
         short=40,
     ),
     Reader(
-        "run-compared",
-        run_of("srga"),
-        read_compared,
-        weighted((*text_mutations.JSON, *text_mutations.TABLE)),
-        ("manifest.json", "srga.csv"),
+        "run-compared", run_of("srga"), read_compared, JSON_AND_TABLE, ("manifest.json", "srga.csv")
     ),
-    Reader("run-log", run_of("srga"), read_log, weighted(text_mutations.JSON), ("run.json",)),
+    Reader("run-log", run_of("srga"), read_log, JSON, ("run.json",)),
     Reader("cache", lambda: [cached()], read_cache, weighted(SAFETENSORS)),
     Reader(
         "decoded-store",
@@ -308,13 +294,7 @@ READERS = [
         weighted((text_mutations.json_values, *BYTES)),
     ),
     one_file("page", "report.html", lambda: [page(example(*REPORT))], read_page, weighted(PAGE)),
-    Reader(
-        "report-manifest",
-        lambda: [example(*REPORT)],
-        read_report,
-        weighted(text_mutations.JSON),
-        ("manifest.json",),
-    ),
+    Reader("report-manifest", lambda: [example(*REPORT)], read_report, JSON, ("manifest.json",)),
     one_file("maps", "x.safetensors", lambda: [maps()], read_maps, weighted(SAFETENSORS)),
     one_file("filters", "x", lambda: [filters()], read_filters, weighted(SAFETENSORS)),
     one_file("digests", "set.sha256", digests, read_digests, weighted(text_mutations.TEXT)),
@@ -325,17 +305,12 @@ READERS = [
         weighted(text_mutations.TEXT),
         ("file.part.from",),
     ),
-    Reader(
-        "renderings",
-        lambda: [{"manifest.json": scenes()[0]}],
-        read_scenes,
-        weighted(text_mutations.JSON),
-    ),
+    Reader("renderings", lambda: [{"manifest.json": scenes()[0]}], read_scenes, JSON),
     Reader(
         "page-inputs",
         lambda: [{"page.json": b'{"x": 1}', "report.md": b"x"}],
         read_fingerprint,
-        weighted(text_mutations.JSON),
+        JSON,
         ("page.json",),
     ),
 ]

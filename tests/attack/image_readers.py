@@ -16,7 +16,7 @@ from tests.attack import image_mutations as damage
 from tests.attack.archive_mutations import TAR, ZIP, tarred, zip_members, zipped
 from tests.attack.mutations import BYTES, weighted
 from tests.attack.reader import Files, Reader, one_file
-from tests.helpers import pngs, tiffs
+from tests.helpers import mats, pngs, tiffs
 from tests.helpers.images import noise
 
 
@@ -125,7 +125,7 @@ def mat_file(compress: bool, name: str, shape: tuple[int, ...]) -> bytes:
     buffer = io.BytesIO()
     content = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
     savemat(buffer, {name: content}, do_compression=compress)
-    return buffer.getvalue()
+    return mats.header() + buffer.getvalue()[128:]  # without the time
 
 
 def mat_files() -> Sequence[bytes]:

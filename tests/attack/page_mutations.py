@@ -49,7 +49,7 @@ def attachments(content: bytes, draw: random.Random) -> bytes:
 @cache
 def bomb(power: int) -> bytes:
     """A gzip file of 2 to some power zeros."""
-    return gzip.compress(bytes(2**power), 6)
+    return gzip.compress(bytes(2**power), 6, mtime=0)
 
 
 def page(members: dict[str, bytes]) -> bytes:

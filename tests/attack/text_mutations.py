@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import re
@@ -117,10 +116,15 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
+def _copied(value: Any) -> Any:
+    """A copy of a value of JSON, made much faster than by `copy.deepcopy`."""
+    return json.loads(json.dumps(value))
+
+
 def _value(draw: random.Random) -> Any:
     if draw.random() < 0.4:
         return draw.choice(HOSTILE)
-    return copy.deepcopy(draw.choice(VALUES))  # which is changed in its place
+    return _copied(draw.choice(VALUES))  # which is changed in its place
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
@@ -166,7 +170,7 @@ def _change(
     elif what == "copy":
         there, name = other
         if name in there if isinstance(there, dict) else name < len(there):
-            holder[key] = json.loads(json.dumps(there[name]))
+            holder[key] = _copied(there[name])
     elif what == "deep":
         nested: Any = 1
         for _ in range(draw.choice((5, 60, 150, 400))):
@@ -174,7 +178,7 @@ def _change(
         holder[key] = nested
     elif what == "many" and isinstance(holder[key], list):
         most = LARGEST // (len(json.dumps(holder[key])) + 1)
-        holder[key] = [copy.deepcopy(one) for one in holder[key] * max(1, min(most, 2000))]
+        holder[key] = _copied(holder[key] * max(1, min(most, 2000)))
 
 
 def json_values(content: bytes, draw: random.Random) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from tests.attack import text_mutations
 from tests.attack.log_mutations import EVENTS
 from tests.attack.mutations import weighted
 from tests.attack.reader import Files, Reader, one_file
+from tests.helpers import event_files as event_records
 from tests.helpers.paths import ROOT
 from tests.helpers.training_logs import FIRST, KAIR, STAMPS, basicsr_lines, kair_lines, stamped
 
@@ -60,15 +60,12 @@ def text_logs() -> Sequence[Files]:
 
 @cache
 def events() -> bytes:
-    from torch.utils.tensorboard import SummaryWriter
-
-    with tempfile.TemporaryDirectory() as name:
-        with SummaryWriter(name) as writer:
-            for step in (100, 200, 300):
-                writer.add_scalar("loss", 1 / step, step)
-                writer.add_scalar("learning_rate", 1e-4, step)
-                writer.add_scalar("validation/gaussian:15/psnr", 28 + step / 100, step)
-        return next(Path(name).iterdir()).read_bytes()
+    made = [event_records.event(0)]
+    for step in (100, 200, 300):
+        tags = {"loss": 1 / step, "learning_rate": 1e-4}
+        tags["validation/gaussian:15/psnr"] = 28 + step / 100
+        made += [event_records.event(step, step, **{tag: value}) for tag, value in tags.items()]
+    return event_records.framed(*made)
 
 
 def event_files() -> Files:
