@@ -16,6 +16,7 @@ from tests.attack import checkpoint_mutations as damage
 from tests.attack import text_mutations
 from tests.attack.mutations import weighted
 from tests.attack.reader import Files, Reader, one_file
+from tests.helpers.paths import ROOT
 
 
 def small() -> Any:
@@ -48,7 +49,7 @@ def saved(suffix: str) -> bytes:
 
 
 @cache
-def plain(zipped: bool, wrapped: bool) -> bytes:
+def plain(wrapped: bool) -> bytes:
     """A state dict as `torch.save` writes it, alone or with a trainer's objects beside it."""
     import torch
 
@@ -59,8 +60,14 @@ def plain(zipped: bool, wrapped: bool) -> bytes:
     if wrapped:
         content = {"state_dict": content, "epoch": 3, **{name: OBJECTS[name] for name in names}}
     buffer = io.BytesIO()
-    torch.save(content, buffer, _use_new_zipfile_serialization=zipped)
+    torch.save(content, buffer)
     return buffer.getvalue()
+
+
+def legacy() -> Sequence[bytes]:
+    """The same as `torch.save` wrote it before its version 1.6: stored, since the order of tensors
+    is that of their addresses, by `torch.save(..., _use_new_zipfile_serialization=False)`."""
+    return [path.read_bytes() for path in sorted((ROOT / "tests/attack/seeds/legacy").iterdir())]
 
 
 def load(path: Path) -> Any:
@@ -179,14 +186,14 @@ READERS = [
     one_file(
         "checkpoint-zip",
         "x.pth",
-        lambda: [saved(".pth"), plain(True, False), plain(True, True)],
+        lambda: [saved(".pth"), plain(False), plain(True)],
         load,
         weighted(damage.CHECKPOINT),
     ),
     one_file(
         "checkpoint-legacy",
         "x.pth",
-        lambda: [plain(False, False), plain(False, True)],
+        legacy,
         load,
         weighted(damage.ROW),
     ),

@@ -28,7 +28,7 @@ class Mutant(NamedTuple):
         scope: function around it.
         line: that is changed, counted from 1.
         operator: of cosmic-ray.
-        occurrence: the how-manieth of this operator in the module.
+        occurrence: the number of this operator's place in the module.
         before: the line.
         after: the line as it is changed.
     """

@@ -73,7 +73,7 @@ def test_inputs_are_made_again() -> None:
 
 
 def test_sound_files_are_the_same_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else an input that was found cannot be made again: no time, random weights or order in them."""
+    """Else an input cannot be made again: no time, random weights or order is in them."""
     made = []
     for number in (1, 2, 3):
         for module in (checkpoint_readers, image_readers, text_readers, folder_readers):

@@ -20,6 +20,7 @@ from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from tests.attack.kills import JOBS, SIGNALS, Attack, Job, plans
 from tests.helpers.file_server import FileServer, serving
+from tests.helpers.images import photos_in
 from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.training_logs import own
 
@@ -33,11 +34,7 @@ COUNTS: Counter[tuple[str, str]] = Counter()
 @pytest.fixture
 def place(pair: Path) -> Path:
     """A folder with the inputs of every job."""
-    photos = pair / "photos"
-    photos.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        Image.fromarray(rng.integers(0, 255, (24, 30, 3), dtype=np.uint8)).save(photos / f"{i}.png")
+    photos_in(pair / "photos")
     for seed, name in enumerate(("third", "fourth"), 5):
         weights = tiny_network(seed).state_dict()
         checkpoint_file.save(pair / f"{name}.pth", weights, network=TINY, mask=MaskPolicy())
@@ -111,7 +108,7 @@ def test_killed_anywhere_and_resumed_nothing_differs(place, server, name):
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("name", ["sensitivity", "train", "download", "pack"])
+@pytest.mark.parametrize("name", BY_NAME)
 def test_killed_on_both_sides_of_every_rename(place, server, name):
     attack = attacked(BY_NAME[name], place, server)
     assert attack.renames

@@ -8,10 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mtd import denoise
 from mtd.training import prefetch
@@ -21,6 +19,7 @@ from mtd.training.logs import Log
 from mtd.training.pairs import TrainingPairs
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput, Unwritable
+from tests.helpers.images import photos_in
 from tests.helpers.training import make
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -29,15 +28,12 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        Image.fromarray(rng.integers(0, 255, (24, 30, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    photos_in(folder)
     return folder
 
 
 def full_at(monkeypatch: pytest.MonkeyPatch, name: str, time: int) -> Callable[[], None]:
-    """A disk that is full when a file is written for the so-manieth time; makes room again."""
+    """A disk that is full when a file is written for the nth time; makes room again."""
     original, seen = Path.replace, 0
 
     def replace(self: Path, target: Path) -> Path:

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.images import photos_in
+
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Five small photographs, one of them grey, one too small."""
     folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        Image.fromarray(rng.integers(0, 255, (24, 30, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    rng = photos_in(folder)
     Image.fromarray(rng.integers(0, 255, (24, 20), dtype=np.uint8)).save(folder / "grey.png")
     Image.fromarray(rng.integers(0, 255, (10, 90, 3), dtype=np.uint8)).save(folder / "small.png")
     return folder
