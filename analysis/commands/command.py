@@ -102,12 +102,14 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
     from analysis.commands import printed, recovery
     from analysis.commands.result import finish, write_tables
     from analysis.commands.run_folder import RunFolder, place
+    from analysis.commands.run_manifest import disbelieved
 
     ranks = job.inputs.ranks
     name = f"{job.name}-{job.inputs.label}"
     path = place(output.output_dir, name, job.with_batches(job.batches))
     with ranks.raise_on_all_ranks():
         job = recovery.as_recorded(job, path)
+        reason = disbelieved(path) if output.resume and ranks.first else ""
     folder = RunFolder(
         path,
         name,
@@ -117,6 +119,8 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
         ranks=ranks,
         record=recovery.record(job.changes),
     )
+    if reason:
+        messages.note(f"{path} is computed anew: {reason}", quiet=output.quiet)
     with folder.resumable():
         if not ranks.gather(output.resume and folder.complete())[0]:
             job, files = recovery.computed(

@@ -3,7 +3,12 @@
 `manifest.json` holds everything that decides the results. `run.json`, beside it, holds run
 metadata: commands, times, host, and the digests of the files that were written, without which a
 resumed run believes none of them. `summary.txt` is the text that was printed. `cache/` exists until
-the run is finished.
+the run is finished. Both JSON files have numbers as `mtd.utils.output.plain` makes them.
+
+What `run.json` says holds. A finished run that is computed again stays finished until the first of
+its tables, or another file that is not drawn from them, is replaced with other bytes; `run.json`
+says so before. A run that begins anew with another manifest names it there by its digest, before
+`manifest.json` is replaced; where that did not happen, the next start does it.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import io
 import json
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -28,9 +33,11 @@ import mtd
 from analysis.commands import csv_tables
 from analysis.commands.run_manifest import (
     DIGESTS,
+    DRAWN,
     LOG,
     MANIFEST,
     difference,
+    done,
     intact,
     read_digests,
     read_log,
@@ -41,9 +48,15 @@ from mtd.utils import atomic_write, digests, folder_files
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, Failed
 from mtd.utils.file_names import file_name
+from mtd.utils.json_text import json_text
 from mtd.utils.messages import plural, verb
+from mtd.utils.output import plain
 
 TEXT_FILE = "summary.txt"
+
+BEGUN = "manifest"
+"""Entry of `run.json`: the digest of the manifest with which a start of the run began anew."""
+
 PACKAGES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow", "pyvips", "openexr"),
     *("lpips", "scikit-learn", "pandas", "matplotlib"),
@@ -66,9 +79,7 @@ def _version(name: str) -> str:
 
 def place(path: str | Path | None, name: str, manifest: Mapping[str, Any]) -> Path:
     """The folder of a run: the given one, or `runs/NAME-DIGEST`; see `RunFolder`."""
-    digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
-    plain = file_name(name, 80)
-    return Path(path) if path else Path("runs") / f"{plain}-{digest}"
+    return Path(path) if path else Path("runs") / f"{file_name(name, 80)}-{_digest(manifest)[:8]}"
 
 
 class RunFolder:
@@ -107,7 +118,8 @@ class RunFolder:
         self._new: list[Path] = []
         self._runs: list[dict[str, Any]] = []
         self._digests: dict[str, str] = {}
-        self._intact = False
+        self._intact, self._reopened = False, reopened
+        self._stays = False  # until a file is replaced, run.json is that of a finished run
         error = None
         if ranks.first:
             try:
@@ -121,13 +133,12 @@ class RunFolder:
             raise BadInput(f"{self.path} is a file: --output-dir is a folder")
         folder_files.path_of(self.path, FOLDER)  # nothing is written where a link leads
         stored = folder_files.path_of(self.path, MANIFEST)
-        if stored.exists():
-            if change := difference(stored, manifest):
-                raise BadInput(
-                    f"{self.path} holds another run ({change}): choose another --output-dir"
-                )
-        elif resume:
-            raise BadInput(f"{self.path}: no run to resume in it; leave out --resume")
+        change = difference(stored, manifest) if stored.exists() else "it has none"
+        if not stored.exists():
+            if resume:
+                raise BadInput(f"{self.path}: no run to resume in it; leave out --resume")
+        elif change and self._begun(read_log(self.path)) != _digest(manifest):
+            raise BadInput(f"{self.path} holds another run ({change}): choose another --output-dir")
         folder = self.path
         while not folder.exists() and len(str(folder)) < 4096:
             self._new.append(folder)
@@ -144,8 +155,8 @@ class RunFolder:
                     "use --resume to continue with them; to start anew, remove the folder"
                 )
             self.cache.clear()
-        if not stored.exists():
-            atomic_write.write(stored, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        if change:
+            atomic_write.write(stored, json_text(manifest))
         self._started = datetime.now(UTC)
         entry = {
             "command": self.command,
@@ -161,19 +172,28 @@ class RunFolder:
         kept = reopened or self._intact
         if kept:
             self._digests = read_digests(self.path)
-        else:  # damaged since, it is as if it had not been finished
-            earlier = [run | {"finished": None} for run in earlier]
         self._digests[MANIFEST] = digests.sha256(stored)
         self._runs = [*earlier, entry]
-        if not kept:
+        self._stays = kept or done(self.path)
+        if not self._stays:
             self._log()
 
     def _log(self) -> None:
         about: dict[str, Any] = {"runs": self._runs}
         if self._runs[-1]["finished"]:
             about[DIGESTS] = dict(sorted(self._digests.items()))
-        text = json.dumps(about, indent=2, ensure_ascii=False)
-        atomic_write.write(self.path / LOG, text + "\n")
+        atomic_write.write(self.path / LOG, json_text(about))
+
+    def _unfinish(self) -> None:
+        """Record, before anything is replaced, that what was finished is so no more."""
+        self._runs = [run | {"finished": None} for run in self._runs]
+        self._stays = False
+        self._log()
+
+    @staticmethod
+    def _begun(runs: Sequence[Mapping[str, Any]]) -> str:
+        """The digest of the manifest with which a run began anew; "" if it did not."""
+        return str(runs[-1].get(BEGUN, "")) if runs else ""
 
     def begin_anew(self, manifest: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Go on as another run; what is cached is used where it fits.
@@ -182,11 +202,11 @@ class RunFolder:
             manifest: everything that decides its results.
             record: for its entry of `run.json`.
         """
-        text = json.dumps(manifest, indent=2, ensure_ascii=False)
-        atomic_write.write(self.path / MANIFEST, text + "\n")
-        self._digests[MANIFEST] = digests.sha256(self.path / MANIFEST)
-        self._runs[-1] |= record
-        self._log()
+        self._runs[-1] |= {**record, BEGUN: _digest(manifest)}
+        self._unfinish()
+        text = json_text(manifest)
+        atomic_write.write(self.path / MANIFEST, text)
+        self._digests[MANIFEST] = hashlib.sha256(text.encode()).hexdigest()
 
     def complete(self) -> bool:
         """Whether an earlier start of this run finished it, so that nothing is left to do.
@@ -223,13 +243,13 @@ class RunFolder:
             raise KeyboardInterrupt(hint) from None
 
     def finish(self) -> None:
-        """Delete the cache once everything is written, and record the time."""
+        """Record the time once everything is written, then delete the cache."""
         if self.ranks.first:
-            self.cache.clear()
             now = datetime.now(UTC)
             self._runs[-1]["finished"] = now.isoformat(timespec="seconds")
             self._runs[-1]["seconds"] = round((now - self._started).total_seconds(), 1)
             self._log()
+            self.cache.clear()
 
     def table(self, name: str, frame: pd.DataFrame) -> Path:
         """Write a table; see `analysis.commands.csv_tables`."""
@@ -242,9 +262,13 @@ class RunFolder:
         return self._write(name, content)
 
     def _write(self, name: str, content: bytes) -> Path:
-        atomic_write.write(self.path / name, content)
-        self._digests[name] = hashlib.sha256(content).hexdigest()
-        return self.path / name
+        digest, place = hashlib.sha256(content).hexdigest(), self.path / name
+        drawn = self._reopened or name.endswith(DRAWN)
+        if self._stays and not drawn and not (place.is_file() and digests.sha256(place) == digest):
+            self._unfinish()
+        atomic_write.write(place, content)
+        self._digests[name] = digest
+        return place
 
     def figure(self, name: str, figure: Figure) -> Path:
         """Write a figure as PNG."""
@@ -256,5 +280,6 @@ class RunFolder:
         return self._write(name, buffer.getvalue())
 
 
-def _identity(manifest: Mapping[str, Any]) -> str:
-    return json.dumps(manifest, sort_keys=True)
+def _digest(manifest: Mapping[str, Any]) -> str:
+    text = json.dumps(plain(manifest), sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

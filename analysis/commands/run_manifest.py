@@ -5,7 +5,6 @@ The folder may come from anybody.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from analysis.engine.cache import FOLDER
 from mtd.metrics.registry import remember
 from mtd.utils import digests, folder_files
 from mtd.utils.errors import BadInput
+from mtd.utils.output import plain
 from mtd.utils.printable import shortened
 
 MANIFEST = "manifest.json"
@@ -69,9 +69,23 @@ def done(path: Path) -> bool:
 
 
 def unfinished(path: Path) -> bool:
-    """Whether the run of a folder was started and not finished; a folder without log was copied."""
+    """Whether the run of a folder was started and not finished; a folder without log was copied.
+
+    A finished run stays so while it is computed again, until a file is replaced.
+    """
     runs = read_log(path)
-    return (path / FOLDER).exists() or (bool(runs) and not any(run.get("finished") for run in runs))
+    if not runs:
+        return (path / FOLDER).exists()
+    return not any(run.get("finished") for run in runs)
+
+
+def disbelieved(path: Path) -> str:
+    """Why a finished run is computed anew when it is resumed; "" if it is not."""
+    if not done(path) or intact(path, drawn=False):
+        return ""
+    if MANIFEST not in read_digests(path):
+        return "finished by a version that recorded no digests of its files"
+    return "a file was changed after the run"
 
 
 def difference(path: Path, manifest: Mapping[str, Any]) -> str:
@@ -80,11 +94,11 @@ def difference(path: Path, manifest: Mapping[str, Any]) -> str:
         stored = folder_files.json(path.parent, path.name)
     except BadInput:
         return "its manifest is damaged"
-    plain = json.loads(json.dumps(manifest))
     if not isinstance(stored, dict):
         return "its manifest is damaged"
-    for name in [*plain, *stored]:
-        if stored.get(name) != plain.get(name):
+    stored, asked = plain(stored), plain(manifest)
+    for name in [*asked, *stored]:
+        if stored.get(name) != asked.get(name):
             return f"it differs in {name.replace('_', ' ')}"
     return ""
 

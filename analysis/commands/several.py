@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands import controls, progress
 from analysis.commands.result import finish, write_tables
 from analysis.commands.run_folder import RunFolder
-from analysis.commands.run_manifest import MANIFEST, finished
+from analysis.commands.run_manifest import MANIFEST, disbelieved, finished
 from mtd.utils import folder_files
+from mtd.utils.messages import note, verb
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
@@ -45,6 +46,8 @@ def run_together(
             for job in jobs
             if not finished(folder_files.path_of(folder.path, job.name), manifests[job.name])
         ]
+    if ranks.first:
+        say_anew(folder.path, [job.name for job in unfinished], quiet)
     pass_through(unfinished, inputs, batches, folder, quiet)
     for job in unfinished:
         inner = RunFolder(
@@ -61,6 +64,15 @@ def run_together(
                 write_tables(inner, files)
                 finish(inner, job.analysis)
     return [folder.path / job.name for job in jobs]
+
+
+def say_anew(folder: Path, names: Sequence[str], quiet: bool) -> None:
+    """Say which finished runs in a folder are computed again, and why."""
+    reasons = {name: disbelieved(folder / name) for name in names}
+    for reason in dict.fromkeys(filter(None, reasons.values())):
+        again = [name for name in names if reasons[name] == reason]
+        are = verb(len(again), "is", "are")
+        note(f"{folder}: {', '.join(again)} {are} computed anew: {reason}", quiet=quiet)
 
 
 def compute_together(
