@@ -108,7 +108,7 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
     name = f"{job.name}-{job.inputs.label}"
     path = place(output.output_dir, name, job.with_batches(job.batches))
     with ranks.raise_on_all_ranks():
-        job = recovery.as_recorded(job, path)
+        job = recovery.as_recorded(job, path, output.quiet)
         reason = disbelieved(path) if output.resume and ranks.first else ""
     folder = RunFolder(
         path,

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     Files = Mapping[str, Any]
 
 
-def as_recorded(job: AnalysisJob, folder: Path) -> AnalysisJob:
-    """A job as its folder's run was changed before.
+def as_recorded(job: AnalysisJob, folder: Path, quiet: bool = False) -> AnalysisJob:
+    """A job as its folder's run was changed before; a note says so where another was asked for.
 
     Raises:
         BadInput: what is left cannot be run.
@@ -34,6 +34,13 @@ def as_recorded(job: AnalysisJob, folder: Path) -> AnalysisJob:
     changes = Changes.recorded(folder)
     if changes == Changes() or job.changed is None:
         return job
+    asked, size = job.settings.batch_size, changes.batch_size
+    if size is not None and asked not in (None, size):
+        note(
+            f"{folder}: in batches of {plural(size, 'crop')}, as recorded when memory ran out, "
+            f"instead of --batch-size {asked}; to have these, give another --output-dir",
+            quiet=quiet or not job.inputs.ranks.first,
+        )
     return job.changed(changes)
 
 

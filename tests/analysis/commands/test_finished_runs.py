@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -13,13 +14,14 @@ import torch
 
 from analysis.commands import command
 from analysis.commands.changes import Changes
-from analysis.commands.recovery import record
+from analysis.commands.recovery import as_recorded, record
 from analysis.commands.run_folder import RunFolder
 from analysis.commands.run_manifest import disbelieved, finished, intact, read_log, unfinished
 from analysis.commands.run_tables import read_tables
 from analysis.engine.cache import ActivationCache
 from analysis.srga.command import ANALYSIS
 from mtd.utils import atomic_write
+from mtd.utils.distributed import SINGLE_PROCESS
 from mtd.utils.errors import BadInput
 from tests.helpers.run_folders import contents
 
@@ -167,6 +169,23 @@ def test_numbers_that_are_not_finite_are_written_as_json_has_them(tmp_path):
     folder.begin_anew(about | {"x": float("inf")}, {"y": float("nan")})
     for name in ("manifest.json", "run.json"):
         json.loads((folder.path / name).read_text(), parse_constant=refuse)
+
+
+@pytest.mark.parametrize("asked, said", [(None, 0), (2, 0), (4, 1)])
+def test_another_batch_size_than_the_recorded_one_is_not_used_without_a_note(
+    small, capsys, asked, said
+):
+    folder = opened(small)
+    folder.begin_anew(ABOUT | {"batches": [2, 2]}, record(Changes(2)))
+    job: Any = SimpleNamespace(
+        settings=SimpleNamespace(batch_size=asked),
+        inputs=SimpleNamespace(ranks=SINGLE_PROCESS),
+        changed=lambda changes: changes.batch_size,
+    )
+    assert as_recorded(job, small) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == said and all("instead of --batch-size 4" in line for line in lines)
+    assert as_recorded(job, small, quiet=True) == 2 and not capsys.readouterr().err
 
 
 def started(output: str, *more: str) -> None:
