@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mtd.utils import folder_files, limits
 from mtd.utils.errors import BadInput
-from mtd.utils.replaced import replaced
+from mtd.utils.replaced import replaced, restore
 
 RESULT = "result.json"
 """The record of a card."""
@@ -38,6 +39,8 @@ def check(folder: Path) -> None:
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise BadInput(f"{folder}: is no folder; --out is a new folder, or that of a card")
+    with suppress(OSError):  # else it is said when the card is written
+        restore(folder)
     if not folder.exists():
         return
     entries = sorted(folder.iterdir())

@@ -17,7 +17,6 @@ import hashlib
 import io
 import json
 import platform
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -51,6 +50,7 @@ from mtd.utils.file_names import file_name
 from mtd.utils.json_text import json_text
 from mtd.utils.messages import plural, verb
 from mtd.utils.output import plain
+from mtd.utils.replaced import restore_all
 
 TEXT_FILE = "summary.txt"
 
@@ -143,11 +143,7 @@ class RunFolder:
         while not folder.exists() and len(str(folder)) < 4096:
             self._new.append(folder)
             folder = folder.parent
-        for partial in self.path.glob(f"{atomic_write.TEMPORARY}*"):  # of a write that was killed
-            if partial.is_dir() and not partial.is_symlink():
-                shutil.rmtree(partial, ignore_errors=True)
-            else:
-                partial.unlink(missing_ok=True)
+        restore_all(self.path)  # what a write that was killed has left
         if not (resume or reopened):
             if count := self.cache.count():
                 raise BadInput(

@@ -23,7 +23,7 @@ from analysis.report.settings import ReportOptions
 from analysis.text.terminal import plural
 from mtd.utils import atomic_write, digests, folder_files, limits
 from mtd.utils.errors import BadInput
-from mtd.utils.replaced import replaced
+from mtd.utils.replaced import replaced, restore_all
 
 
 def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptions) -> Report:
@@ -34,12 +34,15 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
             output inside a run folder.
     """
     chosen = report_sections.choose(options.sections or ",".join(report_sections.headings()))
+    again = len(folders) == 1 and not output.output_dir and is_report(folders[0])
+    if again:
+        restore_all(folders[0])  # sections whose replacement was killed
     runs = runs_of(folders, chosen)
     names = [name for name in chosen if name in runs]
     if not names:
         raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
     own = read_manifest(folders[0])
-    if len(folders) == 1 and own.get("analysis") == "report" and not output.output_dir:
+    if again:
         check_manifest(folders[0])
         check_unchanged([runs[name] for name in names])
         folder = RunFolder(folders[0], "report", own, command=output.command, reopened=True)
@@ -67,6 +70,11 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
         if runs[name].resolve() != target.resolve():
             copy(runs[name], name, target)
     return Report(folder, names)
+
+
+def is_report(folder: Path) -> bool:
+    """Whether a folder holds a report that is not being made."""
+    return read_manifest(folder).get("analysis") == "report" and not unfinished(folder)
 
 
 def copy(run: Path, section: str, target: Path) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from mtd.utils import replaced
+
 RENAMES = ("replace", "rename")
 SERVED = "SERVED"
 """The variable with the address of a server of a test set's files."""
@@ -45,6 +47,7 @@ def ends_at_renames(counter: Path, plan: str) -> None:
 
     for name in RENAMES:
         setattr(os, name, patched(getattr(os, name)))
+    replaced.exchanged = patched(replaced.exchanged)
 
 
 def serve(address: str, names: list[str]) -> None:

@@ -343,10 +343,16 @@ def test_a_card_is_replaced_and_nothing_else_is(run, card, tmp_path, monkeypatch
             raise OSError(28, "No space left on device")
         return real(self, target)
 
+    monkeypatch.setattr("mtd.utils.replaced.exchanged", lambda one, other: False)
     monkeypatch.setattr(Path, "rename", fails)
     with pytest.raises(BadInput, match="No space left"):
         make(run, card, "plain", organization="We")
     monkeypatch.undo()
+    assert contents(card) == before and len(list(tmp_path.iterdir())) == 1
+    (tmp_path / ".part-card").mkdir()
+    card.rename(tmp_path / ".part-card/old")  # as a kill may leave it
+    with pytest.raises(BadInput, match="holds the card of plain"):
+        make(run, card, "hidden")
     assert contents(card) == before and len(list(tmp_path.iterdir())) == 1
     (card / "notes.txt").write_text("mine")
     with pytest.raises(BadInput, match=r"notes\.txt is not of the card"):

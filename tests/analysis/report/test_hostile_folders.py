@@ -117,6 +117,15 @@ def report_of(sent: Path) -> collected.Report:
     return report
 
 
+def test_a_section_whose_replacement_was_killed_is_published_again(sent):
+    folder = report_of(sent).folder.path
+    (folder / ".part-srga").mkdir()
+    (folder / "srga").rename(folder / ".part-srga/old")
+    (folder / ".part-cka/new").mkdir(parents=True)
+    report = collect(folder, None)
+    assert report.sections == ["srga"] and not list(folder.glob(".part-*"))
+
+
 @pytest.fixture
 def executed(monkeypatch) -> None:
     """Notebooks are not run."""
