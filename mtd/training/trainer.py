@@ -155,15 +155,38 @@ class Trainer:
         Where memory does not suffice, the same step is done again in smaller parts.
 
         Raises:
-            BadInput: memory does not suffice, and the parts cannot be made smaller; or the network
-                cannot be compiled.
+            BadInput: memory does not suffice, and the parts cannot be made smaller, or it is that
+                of the update; or the network cannot be compiled.
             Failed: another process ended for that reason.
         """
-        recipe, step = self.recipe, self.step
+        step = self.step
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate(step)
         while (total := self._accumulated()) is None:
             self._halve_parts()
+        try:
+            self._update(total)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            if self.ranks.size > 1:
+                self.ranks.announce_failure()
+            # Some weights may have changed already: unlike gradients, this cannot be done again.
+            raise BadInput(
+                f"out of memory at step {step + 1}, when the weights were updated, which has no "
+                f"smaller parts: free memory on {self.device} and go on with --resume from the "
+                "last state, or start anew with a smaller [network]"
+            ) from error
+        self.step += 1
+        return total
+
+    def _update(self, total: Tensor) -> None:
+        """Update the weights and their average from the gradients of a step.
+
+        Args:
+            total: the loss of the step.
+        """
+        recipe, step = self.recipe, self.step
         if recipe.optimizer.clip:
             nn.utils.clip_grad_norm_(self.parameters, recipe.optimizer.clip)
         self.adam.step()
@@ -173,8 +196,6 @@ class Trainer:
             torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
             odd = ~total.isfinite() & (self.bad < 0)
             self.bad = torch.where(odd, torch.full_like(self.bad, step), self.bad)
-        self.step += 1
-        return total
 
     def _accumulated(self) -> Tensor | None:
         """Accumulate the gradients of a step; returns the loss, or None where memory ran out."""

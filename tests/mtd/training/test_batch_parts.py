@@ -156,6 +156,25 @@ def test_parts_that_cannot_be_halved(photos, tmp_path, monkeypatch):
         parts.halve(1, whole=False)
 
 
+def test_an_update_without_memory_is_a_line_and_no_second_update(photos, tmp_path, monkeypatch):
+    """Some weights may have changed: the last state is what is left."""
+    made, calls = make(photos, *EXACT, "run.save_every=2"), []
+    kind = type(Trainer(made, tmp_path, "cpu", "").adam)
+    step = kind.step
+
+    def full(self, *given):
+        calls.append(self)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return step(self, *given)
+
+    monkeypatch.setattr(kind, "step", full)
+    with pytest.raises(BadInput, match=r"step 3, when the weights were updated.*--resume") as error:
+        training_run.train(made, tmp_path / "run", quiet=True)
+    assert "\n" not in str(error.value) and len(calls) == 3
+    assert training_run.train(made, tmp_path / "run", quiet=True, resume=True).exists()
+
+
 FULL = """
 import os
 import torch
