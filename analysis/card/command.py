@@ -127,15 +127,19 @@ def write(
     """Write the cards; their folders, and what they are made of."""
     from analysis.card import folder
     from analysis.card.measured import of_run
+    from analysis.commands.run_tables import reading
 
     folder.check(out)
-    measured = of_run(run, model)
+    with reading(run):
+        measured = of_run(run, model)
     folder.check_models(out, [one.model for one in measured])
     if about.model_id and len(measured) > 1:
         raise BadInput(f"--model-id {about.model_id}: {run} has several models; give --model NAME")
     several = len(measured) > 1
     names = folder_names([one.model for one in measured]) if several else [""]
-    folder.write(out, dict(zip(names, (files(one, about) for one in measured), strict=True)))
+    with reading(run):
+        made = [files(one, about) for one in measured]
+    folder.write(out, dict(zip(names, made, strict=True)))
     return [out / name for name in names], measured
 
 

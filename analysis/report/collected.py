@@ -103,12 +103,12 @@ def own_files(run: Path, section: str) -> list[str]:
 
 
 def figures(run: Path) -> list[str]:
-    """The names of the figures in a run folder.
+    """The names of the figures that a run recorded and that are in its folder.
 
     Raises:
         BadInput: one is a link, or no file.
     """
-    names = sorted(path.name for path in run.glob("*.png"))
+    names = sorted(name for name in read_digests(run) if name.endswith(".png"))
     return [name for name in names if folder_files.holds(run, name)]
 
 
@@ -130,7 +130,10 @@ def check_unchanged(runs: Sequence[Path]) -> None:
         BadInput: they are not.
     """
     for run in runs:
-        if read_digests(run) and not intact(run, drawn=False):
+        known = read_digests(run)
+        for name in known:
+            folder_files.holds(run, name)  # which says what is no file
+        if known and not intact(run, drawn=False):
             raise BadInput(f"{run}: a file was changed after the run; run it again with --resume")
 
 

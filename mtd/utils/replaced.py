@@ -79,7 +79,7 @@ def restore_all(place: Path) -> None:
     """Do so for all folders in a place, and remove files that were never finished."""
     for left in list(place.glob(f"{TEMPORARY}*")):
         if left.is_dir() and not left.is_symlink():
-            with suppress(OSError):
+            with suppress(OSError, ValueError, BadInput):  # or it is of no folder's name
                 restore(left.with_name(left.name.removeprefix(TEMPORARY)))
         else:
             left.unlink(missing_ok=True)

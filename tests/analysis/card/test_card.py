@@ -408,6 +408,20 @@ def test_what_cannot_be_used_is_one_line(run, tmp_path, monkeypatch, in_process,
     assert not Path("card").exists()
 
 
+@pytest.mark.parametrize(
+    "table, column", [("results", "metric"), ("noises", "noise"), ("generalization", "model")]
+)
+def test_a_damaged_table_is_one_line(run, tmp_path, table, column) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    frame = pd.read_csv(damaged / f"{table}.csv")
+    assert column in frame
+    frame.drop(columns=column).to_csv(damaged / f"{table}.csv", index=False)
+    with pytest.raises(BadInput, match=r"^[^\n]*damaged: incomplete or damaged \([^\n]*$"):
+        make(damaged, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_of_folders_are_unique() -> None:
     assert command.folder_names([".", "..", "a/b", "a b"]) == ["model", "model_2", "a_b", "a_b_2"]
     assert command.folder_names(["a_b_3", "a_b", "a/b"]) == ["a_b_3", "a_b", "a_b_2"]

@@ -19,7 +19,7 @@ from analysis.pages.attachments import Attachment, attached
 from analysis.report import collected, publish, verify
 from analysis.report.folders import place_of
 from analysis.report.settings import ReportOptions
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, digests
 from mtd.utils.errors import BadInput
 
 SRGA = "model,noise,reference,srga,low,high,photographs,reason\na,isp,gaussian:15,0.5,nan,nan,1,\n"
@@ -32,10 +32,17 @@ def sent(tmp_path: Path) -> Path:
     folder.mkdir()
     about = {"analysis": "srga", "models": {"a": {"sha256": "1"}}, "noises": ["gaussian:15", "isp"]}
     (folder / "manifest.json").write_text(json.dumps(about))
-    (folder / "run.json").write_text('{"runs": [{"finished": "now"}]}')
     (folder / "srga.csv").write_text(SRGA)
     (folder / "srga.png").write_bytes(b"picture")
+    record(folder, "manifest.json", "srga.csv", "srga.png")
     return folder
+
+
+def record(folder: Path, *names: str) -> None:
+    """Write `run.json` with the digests of files."""
+    known = {name: digests.sha256(folder / name) for name in names}
+    log = {"runs": [{"finished": "now"}], "sha256": known}
+    (folder / "run.json").write_text(json.dumps(log))
 
 
 @pytest.fixture
@@ -59,6 +66,7 @@ def text_of(folder: Path) -> str:
 def test_only_what_the_analysis_writes_is_copied_and_attached(sent, private):
     (sent / "z.csv").symlink_to(private)
     (sent / "notes.md").write_text("own")
+    (sent / "holiday.png").write_bytes(b"own")
     report = collect(sent)
     copied = sorted(path.name for path in (report.folder.path / "srga").iterdir())
     assert copied == ["manifest.json", "run.json", "srga.csv", "srga.png"]

@@ -136,6 +136,13 @@ def test_links_are_not_followed(tmp_path):
     assert texts(other) == ["private"] * 2 and not list((tmp_path / "place").iterdir())
 
 
+def test_leftovers_of_no_folder_are_passed_over(tmp_path):
+    for name in (".part-", ".part-.", ".part-..", ".part-x"):
+        (tmp_path / name).mkdir()
+    restore_all(tmp_path)
+    assert not (tmp_path / ".part-x").exists()
+
+
 @pytest.mark.parametrize("name", [".", "..", "x/.."])
 def test_a_folder_without_a_name_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
