@@ -16,6 +16,7 @@ from analysis.commands.run_manifest import MANIFEST
 from analysis.commands.run_tables import reading
 from analysis.findings.study import COLUMNS, KEPT, SNAPSHOTS, STORED, Study
 from mtd.utils import atomic_write
+from mtd.utils.json_text import json_text
 from mtd.utils.replaced import replaced
 
 LONG = ("results", "cka", "images", "curves")
@@ -34,8 +35,7 @@ def keep(study: Study, folder: Path) -> None:
             with reading(study.path / run):
                 about = summary(study.manifest(run))
                 kept = KEPT.get(about["analysis"], ())
-            text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-            atomic_write.write(new / run / MANIFEST, text)
+            atomic_write.write(new / run / MANIFEST, json_text(about))
             for name in kept:
                 if (frame := study.table(run, name)) is not None:
                     write(new / run, name, frame)

@@ -34,6 +34,7 @@ from analysis.pages.attachments import Attachment
 from analysis.plotting.notebook_output import reduced
 from mtd.utils import atomic_write, folder_files, limits, output
 from mtd.utils.errors import BadInput
+from mtd.utils.json_text import json_text
 from mtd.utils.messages import note
 
 JUDGES = (
@@ -80,7 +81,7 @@ def run(study: str | Path, options: OutputOptions | None = None) -> Path:
     scores = Study(folder_files.path_of(folder, SCORES))
     with reading(scores.path):
         tables, claims = collect_tables(scores), judge(scores)
-        about = json.dumps(manifest(scores), indent=2, ensure_ascii=False) + "\n"
+        about = json_text(manifest(scores))
     write_tables(folder, tables, claims)
     atomic_write.write(folder / MANIFEST, about)
     publish(folder, options.quiet)

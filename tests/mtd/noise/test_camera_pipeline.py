@@ -288,6 +288,7 @@ def test_both_sides_are_rounded_or_neither(quantize):
 
 def test_its_specification_names_the_target_unless_it_is_the_processed_image():
     assert [ISP().spec, ISP(target="original").spec] == ["isp", "isp,target=original"]
+    assert "draw" not in repr(ISP())
 
 
 def test_colors_that_no_screen_shows_are_clipped():
