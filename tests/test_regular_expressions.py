@@ -172,6 +172,7 @@ def test_steps_grow_with_the_length_of_a_text(path):
         r"([A-Za-z_]\w*)\s*:",
         r"#.*?@",
         r'"(?:\\.|[^"\\])*"',
+        r"\S*[^\d\s]\S*",
     ],
 )
 def test_patterns_that_need_the_square_are_found(pattern):

@@ -316,12 +316,20 @@ def _example(steps: Steps, nodes: Sequence[Any], preferred: str) -> str:
 def grows(pattern: str, flags: int, method: str, attack: tuple[str, str]) -> bool:
     """Whether the steps grow faster than the text that is attacked with.
 
-    They are counted for texts of three sizes, each twice the one before.
+    They are counted for texts of three sizes, each twice the one before, and of either end.
     """
-    last = _steps(pattern, flags, method, attack, 128)
+    return any(_grows(pattern, flags, method, attack, end) for end in ENDS)
+
+
+ENDS = ("\0", " ")
+"""What follows a text, since it decides whether a pattern that has come so far fails."""
+
+
+def _grows(pattern: str, flags: int, method: str, attack: tuple[str, str], end: str) -> bool:
+    last = _steps(pattern, flags, method, attack, 128, end)
     if last <= FEW * 128:
         return False
-    first, middle = (_steps(pattern, flags, method, attack, size) for size in (32, 64))
+    first, middle = (_steps(pattern, flags, method, attack, size, end) for size in (32, 64))
     return last > MANY * 128 or last - middle > 2.5 * (middle - first)
 
 
@@ -329,9 +337,11 @@ FEW, MANY = 11, 100
 """Steps for each character that are no reason to worry, and that are always too many."""
 
 
-def _steps(pattern: str, flags: int, method: str, attack: tuple[str, str], size: int) -> int:
+def _steps(
+    pattern: str, flags: int, method: str, attack: tuple[str, str], size: int, end: str
+) -> int:
     steps = Steps(pattern, flags, MANY * size + 1)
     before, body = attack
     with suppress(Exceeded):
-        steps.spans(before + body * (size // 32 * (32 // len(body) + 1)) + "\0", method)
+        steps.spans(before + body * (size // 32 * (32 // len(body) + 1)) + end, method)
     return steps.count
