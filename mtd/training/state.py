@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from mtd.loading import checkpoint_file, unpickling
 from mtd.utils import atomic_write, digests, input_files, limits
+from mtd.utils.device import is_out_of_memory
 from mtd.utils.errors import BadInput
 
 STATE, PREVIOUS = "state.pt", "state.previous.pt"
@@ -48,7 +49,7 @@ def load(folder: Path, use: Callable[[dict[str, Any]], Result]) -> tuple[Result,
         The result of `use`, and a message about a damaged state; empty if there is none.
 
     Raises:
-        BadInput: no state can be used.
+        BadInput: no state can be used, or there is too little memory for one.
     """
     reasons = []
     for name in (STATE, PREVIOUS):
@@ -62,6 +63,10 @@ def load(folder: Path, use: Callable[[dict[str, Any]], Result]) -> tuple[Result,
                 raise
             reasons.append(str(error))
         except Exception as error:
+            if is_out_of_memory(error):
+                raise BadInput(
+                    f"{path}: out of memory; free some and resume again, the state is kept"
+                ) from error
             reasons.append(f"{path}: damaged, or no state of this run ({_reason(error)})")
         else:
             if not reasons:

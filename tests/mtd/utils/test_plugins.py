@@ -102,7 +102,13 @@ class Nameless(Noise):
     """A noise that is not complete."""
 
 
-@pytest.mark.parametrize("value", [3, Stripes(1), Nameless, Levelled, str])
+class Named:
+    """No noise, although it has a name."""
+
+    name = "named"
+
+
+@pytest.mark.parametrize("value", [3, Stripes(1), Nameless, Named, Levelled, str])
 def test_noises_that_cannot_be_used(installed: Install, value: Any) -> None:
     installed(noise_specs.GROUP, value)
     with pytest.raises(BadInput, match=r"entry point toy \(theirs:ENTRY\): not a concrete sub"):
