@@ -17,6 +17,7 @@ import pytest
 from mtd.data import photograph_archives, unpacking, zip_directory
 from mtd.utils import input_files, temporary
 from mtd.utils.errors import BadInput
+from tests.helpers.processes import fresh
 
 
 def zipped(path: Path, files: dict[str, bytes], packing: int = zipfile.ZIP_STORED) -> Path:
@@ -173,13 +174,14 @@ def test_folders_of_killed_processes_are_removed(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(temporary, "_folders", [])
     monkeypatch.setattr(temporary, "_locks", [])
-    child = os.fork()
-    if not child:
-        try:
-            (temporary.folder("killed-") / "photo.png").write_bytes(b"a")
-        finally:
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
+    script = """
+import os, signal
+from mtd.utils import temporary
+(temporary.folder("killed-") / "photo.png").write_bytes(b"a")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = fresh("-c", script, cwd=tmp_path.parent, TMPDIR=str(tmp_path))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     (left,) = tmp_path.iterdir()
     assert (left / "photo.png").exists()
     mine = temporary.folder("mine-")

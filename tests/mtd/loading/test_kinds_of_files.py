@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
 from pathlib import Path
 
 import pytest
@@ -40,10 +40,8 @@ def odd(tmp_path: Path) -> Iterator[Callable[[str, str], tuple[Path, str]]]:
                 return path, "is a FIFO: expected a file"
             if kind == "socket":
                 server = open_files.enter_context(socket.socket(socket.AF_UNIX))
-                here = Path.cwd()
-                os.chdir(tmp_path)  # paths of sockets are short
-                server.bind(name)
-                os.chdir(here)
+                with chdir(tmp_path):  # paths of sockets are short
+                    server.bind(name)
                 return path, "is a socket: expected a file"
             if kind == "folder":
                 path.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import random
@@ -62,30 +63,29 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(photos, tmp_path, monke
     assert [row["loss"] for row in rows[0]][2:] == [row["loss"] for row in rows[1]][2:]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypatch, sent):
+def test_a_signal_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypatch):
     plan = make(photos)
     training_run.train(plan, tmp_path / "whole", quiet=True)
     backward = torch.Tensor.backward
+    for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        run, calls = tmp_path / sent.name, itertools.count(1)
 
-    def interrupted(self, *arguments):
-        interrupted.count += 1
-        if interrupted.count == 5:  # in the middle of the step after step 4
-            os.kill(os.getpid(), sent)
-        return backward(self, *arguments)
+        def interrupted(self, *arguments, sent=sent, calls=calls):
+            if next(calls) == 5:  # in the middle of the step after step 4
+                os.kill(os.getpid(), sent)
+            return backward(self, *arguments)
 
-    interrupted.count = 0
-    monkeypatch.setattr(torch.Tensor, "backward", interrupted)
-    handler = signal.getsignal(sent)
-    with pytest.raises(KeyboardInterrupt, match="stopped at step 5"):
-        training_run.train(plan, tmp_path / "run", quiet=True)
-    assert signal.getsignal(sent) is handler
-    assert list(pd.read_csv(tmp_path / "run/slices.csv").step_to) == [5]
-    assert (tmp_path / "run/average.pth").is_file()
-    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 5
-    training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
-    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
-    assert list(pd.read_csv(tmp_path / "run/slices.csv").step_from) == [0, 5]
+        monkeypatch.setattr(torch.Tensor, "backward", interrupted)
+        handler = signal.getsignal(sent)
+        with pytest.raises(KeyboardInterrupt, match="stopped at step 5"):
+            training_run.train(plan, run, quiet=True)
+        assert signal.getsignal(sent) is handler
+        assert list(pd.read_csv(run / "slices.csv").step_to) == [5]
+        assert (run / "average.pth").is_file()
+        assert torch.load(run / "state.pt", weights_only=True)["step"] == 5
+        training_run.train(plan, run, quiet=True, resume=True)
+        assert weights(run) == weights(tmp_path / "whole")
+        assert list(pd.read_csv(run / "slices.csv").step_from) == [0, 5]
 
 
 def test_a_signal_in_the_last_step_changes_nothing(photos, tmp_path, monkeypatch):

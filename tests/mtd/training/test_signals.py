@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
 from mtd.training import run as training_run
-from tests.helpers.processes import Forked, environment, two_started
+from tests.helpers.processes import HANGS, Forked, environment, two_started
 from tests.helpers.training import SMALL, make, weights_of
 
 ENDS = ("interrupted", "failed", "error", "Traceback")
@@ -31,9 +32,23 @@ def rows(folder: Path) -> int:
 
 
 def wait_for(what: Callable[[], bool], *processes: Forked) -> None:
+    end = time.monotonic() + HANGS
     while not what():
-        assert all(process.running() for process in processes), processes[0].done().stderr
+        assert all(process.running() for process in processes), said(
+            *(process for process in processes if not process.running())
+        )
+        assert time.monotonic() < end, "they hang"
         time.sleep(0.002)
+
+
+@contextmanager
+def ended(*processes: Forked) -> Iterator[None]:
+    """Context that leaves no process behind, whatever fails."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def said(*processes: Forked) -> list[str]:
@@ -44,9 +59,10 @@ def said(*processes: Forked) -> list[str]:
 
 def test_a_signal_to_one_of_two_processes_saves_the_state(photos, tmp_path):
     both = two_started(*command(photos, *ENDLESS), cwd=tmp_path)
-    wait_for(lambda: rows(tmp_path / "run") >= 1, *both)
-    os.kill(both[1].pid, signal.SIGTERM)
-    assert [process.wait() for process in both] == [143, 143], said(*both)
+    with ended(*both):
+        wait_for(lambda: rows(tmp_path / "run") >= 1, *both)
+        os.kill(both[1].pid, signal.SIGTERM)
+        assert [process.wait() for process in both] == [143, 143], said(*both)
     step = torch.load(tmp_path / "run/state.pt", weights_only=True)["step"]
     assert step and said(*both) == [
         f"interrupted: stopped at step {step}; the same command with --resume continues from there"
@@ -57,9 +73,10 @@ def test_a_signal_to_a_group_with_readers_saves_the_state(photos, tmp_path):
     """As a cluster sends it, to every process of a job."""
     arguments = [*command(photos, *ENDLESS), "--workers", "2"]
     process = Forked(*arguments, cwd=tmp_path, variables=environment(), own_group=True)
-    wait_for(lambda: rows(tmp_path / "run") >= 1, process)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait() == 143 and len(said(process)) == 1, said(process)
+    with ended(process):
+        wait_for(lambda: rows(tmp_path / "run") >= 1, process)
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait() == 143 and len(said(process)) == 1, said(process)
     assert (tmp_path / "run/state.pt").is_file()
     with pytest.raises(ProcessLookupError):  # none of them is left
         os.killpg(process.pid, 0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from mtd.utils import interruptions, output
 from mtd.utils.messages import note
+from tests.helpers.processes import HANGS, environment
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -19,7 +22,7 @@ def test_a_signal_ends_a_command_with_one_line_and_a_status_of_its_own(in_proces
     def main() -> None:
         try:
             os.kill(os.getpid(), getattr(signal, sent))
-            signal.pause()
+            raise AssertionError("it goes on")
         except KeyboardInterrupt:
             raise KeyboardInterrupt("use --resume") from None
 
@@ -100,7 +103,9 @@ def test_without_descriptors_nothing_is_printed_into_files(tmp_path):
         "cli.run(main)\n"
     )
     (tmp_path / "command.py").write_text(program)
-    for closed in (">&- 2>&-", ">&-", "2>&-", "<&- >&- 2>&-", "--json >&-", "--json 2>&-"):
+    given = {"shell": True, "cwd": tmp_path, "env": environment(), "timeout": HANGS}
+    for closed in (">&-", "<&- >&- 2>&-", "--json 2>&-"):
         (tmp_path / "result").unlink(missing_ok=True)
-        code = os.system(f"cd {tmp_path} && {sys.executable} command.py {closed} >>out 2>>err")
-        assert (code, (tmp_path / "result").read_text()) == (0, "42"), closed
+        started = f"{shlex.quote(sys.executable)} command.py {closed}"
+        done = subprocess.run(started, check=False, capture_output=True, **given)
+        assert (done.returncode, (tmp_path / "result").read_text()) == (0, "42"), closed

@@ -15,7 +15,8 @@ from mtd.utils.errors import BadInput
 @pytest.fixture(autouse=True)
 def no_folders_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MTD_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", user_folders.MATPLOTLIB):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that it is restored, whatever the command sets it to
+        monkeypatch.delenv(name)
 
 
 def test_without_a_folder_for_temporary_files_nothing_is_begun(monkeypatch, in_process):
