@@ -232,12 +232,13 @@ def test_the_steps_of_recognition_grow_with_the_number_of_tensors(
     monkeypatch.setattr(nearest, "_default_keys", list)  # the same work for every file
     monkeypatch.setattr(recognition, "TRIES", size // 10)
     counts = []
-    for times in (1, 2, 4):
+    for times in (1, 1, 2, 4):
         path = tmp_path / f"{times}.pth"
         torch.save(forms(times * size)[form], path)
         counts.append(steps.lines(load, path))
+    counts = counts[1:]  # the first one imports modules
     assert steps.grow_linearly(counts) and counts[2] > 1.5 * counts[0], counts
-    assert len(tried) <= 3 * 3 * recognition.TRIES
+    assert len(tried) <= 4 * 3 * recognition.TRIES
 
 
 def test_names_of_networks_of_other_packages_do_not_count_to_a_billion(monkeypatch):
