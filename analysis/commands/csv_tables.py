@@ -72,8 +72,11 @@ def header(content: bytes, place: Path) -> list[str]:
     first = content if end < 0 else content[:end]
     most = max(line.count(b",") for line in content.split(b"\n"))  # which would be an index
     limits.COLUMNS.check(most + 1, f"{place}")
-    columns = list(pd.read_csv(io.BytesIO(content), nrows=0).columns)
-    names = next(csv.reader([first.decode("utf-8-sig")]), [])
+    line = first.decode("utf-8-sig")
+    names = next(csv.reader([line]), [])
+    # the columns that pandas finds, which takes as long for one line as for the whole table
+    plain = names and all(names) and line.isprintable() and '"' not in line
+    columns = names if plain else list(pd.read_csv(io.BytesIO(content), nrows=0).columns)
     name, times = max(Counter(names).items(), key=lambda item: item[1], default=("", 0))
     if times > 1:
         raise BadInput(f"{place}: no table that can be read (two columns are named {name!r})")

@@ -76,3 +76,30 @@ def test_an_endless_row_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyP
     content = b"model,psnr\na," + b"1," * 30_000 + b"\n"
     with pytest.raises(BadInput, match="30002 columns; the limit is 10000"):
         csv_tables.parsed(content, Path("a.csv"), ())
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "a,b",
+        " a,b ",
+        "\ufeffa,b",
+        '"a",b',
+        '"a,b",c',
+        "a,",
+        ",",
+        "",
+        "a\r",
+        "a\0b,c",
+        "a,\tb",
+        "σ,x\u200b",
+    ],
+)
+def test_the_names_of_columns_are_those_that_pandas_reads(first: str):
+    content = f"{first}\nx,y\n".encode()
+    expected = list(pd.read_csv(io.BytesIO(content), nrows=0).columns)
+    if first == ",":  # two columns without a name
+        with pytest.raises(BadInput, match="two columns are named ''"):
+            csv_tables.header(content, Path("a.csv"))
+    else:
+        assert csv_tables.header(content, Path("a.csv")) == expected

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import nbformat
@@ -177,7 +178,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_after_a_kill_at_any_rename_an_old_or_new_page_is_there(sent, executed, monkeypatch, after):
     place = report_of(sent).folder.path
-    real = Path.replace
+    real, renamed = Path.replace, set[str]()
     for last in range(99):
         count = 0
 
@@ -187,6 +188,7 @@ def test_after_a_kill_at_any_rename_an_old_or_new_page_is_there(sent, executed, 
             if count == last + 1 and not after:
                 raise Killed
             moved = real(path, target)
+            renamed.add(Path(target).name)
             if count == last + 1:
                 raise Killed
             return moved
@@ -202,6 +204,7 @@ def test_after_a_kill_at_any_rename_an_old_or_new_page_is_there(sent, executed, 
         assert page == "old" or page.rstrip().endswith("</html>")
         assert collect(place, None).sections == ["srga"]
     assert last >= 3 and not (place / "report.ipynb").exists()
+    assert "report.html" in renamed, "else it is not there as a whole at once"
 
 
 def page_with(*files: Attachment) -> str:
@@ -223,22 +226,29 @@ def test_attachments_with_names_that_lead_elsewhere_are_refused(tmp_path, name):
         pass
 
 
-def test_attachments_that_are_there_twice_are_refused():
-    page = page_with(Attachment("manifest.json", b"{}"), Attachment("here.csv", b"1"))
+@pytest.mark.parametrize("first, second", [("a.csv", "A.CSV"), ("A.CSV", "a.csv"), ("a", "a")])
+def test_attachments_that_are_there_twice_are_refused(first, second):
+    page = page_with(Attachment("first", b"1"), Attachment("second", b"2"))
+    page = page.replace('data-name="first"', f'data-name="{first}"')
     with pytest.raises(BadInput, match="twice"):
-        attached(page.replace('data-name="here.csv"', 'data-name="Manifest.JSON"'))
+        attached(page.replace('data-name="second"', f'data-name="{second}"'))
 
 
 def test_a_small_page_that_unpacks_to_gigabytes_is_refused(monkeypatch):
     monkeypatch.setenv("MTD_MAX_PAGE_UNPACKED_MB", "1")
-    packed = gzip.compress(bytes(2 * 10**6))
+    packed = gzip.compress(bytes(2 * 10**7))
     page = page_with(Attachment("a.csv", b"1" * 70_000))
     start = page.index("base64,", page.index("data-name")) + 7
     end = page.index('"', start)
     bomb = page[:start] + base64.b64encode(packed).decode() + page[end:]
     assert len(bomb) < 10**5
-    with pytest.raises(BadInput, match=r"more than 1 MB when unpacked.*MTD_MAX_PAGE_UNPACKED_MB"):
-        attached(bomb)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match=r"more than 1 MB when unpacked.*MTD_MAX_PAGE_UNPACKED"):
+            attached(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 5 * 10**6  # of 20 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_several_attachments_share_the_limit(monkeypatch):
@@ -265,9 +275,11 @@ def test_a_page_is_searched_once(size):
             looked.append(len(range(*place.indices(len(self)))))
             return super().__getitem__(place)
 
-    hostile = Page('class="appendix"' + "<a " * size + '<a data-name="x>' + "=" * size)
-    assert attached(hostile) == []
-    assert len(hostile) <= sum(looked) < 4 * len(hostile)
+    for body in ("<a " * size, "<a x=1>" * size, "<a " * size + '<a data-name="x>' + "=" * size):
+        hostile = Page('class="appendix"' + body)
+        looked.clear()
+        assert attached(hostile) == []
+        assert len(hostile) <= sum(looked) < 4 * len(hostile)
 
 
 def test_large_pages_are_refused_before_they_are_read(tmp_path, monkeypatch):

@@ -148,8 +148,23 @@ def test_a_tar_archive_is_not_inflated_beyond_the_limit(
             entry = tarfile.TarInfo(name)
             entry.size = 2**23
             archive.addfile(entry, io.BytesIO(bytes(2**23)))
+    inflated, opened = [], gzip.open
+
+    def counted(path: Path) -> gzip.GzipFile:
+        stream = opened(path)
+        read = stream.read
+
+        def block(size: int = -1) -> bytes:
+            inflated.append(read(size))
+            return inflated[-1]
+
+        monkeypatch.setattr(stream, "read", block)
+        return stream
+
+    monkeypatch.setattr(gzip, "open", counted)
     with pytest.raises(BadInput, match="times its size once unpacked"):
         unpacking.unpack(path, tmp_path / "b")
+    assert 0 < sum(map(len, inflated)) < 2**22
 
 
 def test_a_path_longer_than_any(tmp_path: Path) -> None:

@@ -257,7 +257,8 @@ def test_shapes_that_suggest_a_giant_network_allocate_none(tmp_path, monkeypatch
     torch.save(weights, tmp_path / "a.pth")
 
     def build(config: object) -> object:
-        assert torch.get_default_device().type == "meta"
+        if torch.get_default_device().type != "meta":
+            pytest.fail("memory is allocated")  # which no handler of exceptions catches
         return built(config)
 
     entry = registry.named("SwinIR")
