@@ -20,6 +20,7 @@ from PIL import Image
 
 from analysis.commands.console import commands
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import fresh
 
 MODULES = (
     *(
@@ -149,3 +150,10 @@ def test_nothing_in_a_folder_is_run(planted: Path, name: str, how: str):
     done = started(planted, name, how)
     assert "Traceback" not in done.stderr and done.returncode in (0, 1, 2, 3), done.stderr
     assert sorted(path.name for path in (planted / "marks").iterdir()) == []
+
+
+@pytest.mark.attack
+def test_what_is_run_leaves_a_file(planted: Path):
+    """Else nothing would be found."""
+    fresh("-c", "import csv", cwd=planted / "run")
+    assert [path.name for path in (planted / "marks").iterdir()] == ["run-csv"]

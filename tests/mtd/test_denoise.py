@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -313,7 +314,12 @@ def test_a_large_image_is_converted_band_by_band(
     convert = image_files.Levels.__getitem__
 
     def counted(levels: image_files.Levels, place: object) -> torch.Tensor:
-        part = convert(levels, place)
+        tracemalloc.start()
+        try:
+            part = convert(levels, place)
+            assert tracemalloc.get_traced_memory()[1] < 10 * part.nelement() + 5000
+        finally:
+            tracemalloc.stop()
         cut.append(part.shape[-2] * part.shape[-1])
         return part
 

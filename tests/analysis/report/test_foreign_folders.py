@@ -87,6 +87,8 @@ def test_a_command_that_is_started_in_the_folder_imports_nothing_of_it(sent, tmp
     done = python(*command, cwd=sent, path=str(ROOT))
     assert done.returncode == 2 and "no section among" in done.stderr, done.stderr
     assert list((tmp_path / "imported").iterdir()) == []
+    python("-c", "import json", cwd=sent, path=str(ROOT))
+    assert (tmp_path / "imported" / "json").exists(), "a module that is imported leaves a file"
 
 
 def test_search_path_of_the_kernel_is_absolute_and_outside_the_folder(tmp_path, monkeypatch):
