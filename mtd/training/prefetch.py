@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import get_all_start_methods
 from pathlib import Path
@@ -25,6 +27,10 @@ AHEAD = 4
 
 SHARED = Path("/dev/shm")
 """Shared memory of Linux, in which workers hand parts over."""
+
+
+LONGEST = 75
+"""Bytes of the folder for temporary files, in which workers make sockets: their paths have 107."""
 
 
 class Positions(Dataset[Batch | str]):
@@ -59,14 +65,15 @@ def batches(
         pin: whether parts are in pinned memory, for fast copies to a GPU.
 
     Raises:
-        BadInput: workers on a system that cannot fork, or with too little shared memory; or, when
-            it is reached, an image that cannot be read.
+        BadInput: workers on a system that cannot fork, with too little shared memory, or whose
+            sockets would have too long paths; or, when it is reached, an image that cannot be read.
     """
     if not workers:
         return (pairs.batch(first, size) for first in firsts)
     if "fork" not in get_all_start_methods():
         raise BadInput(f"--workers {workers}: this system cannot fork processes; leave it out")
     _check_shared_memory(pairs, size, workers)
+    _check_sockets(workers)
     loader = DataLoader(
         Positions(pairs, firsts, size),
         batch_size=None,
@@ -94,6 +101,20 @@ def _check_shared_memory(pairs: Pairs, size: int, workers: int) -> None:
         raise BadInput(
             f"--workers {workers}: needs {megabytes(need)} of shared memory, and {SHARED} has "
             f"{megabytes(free)}: give fewer, leave it out, or make {SHARED} larger"
+        )
+
+
+def _check_sockets(workers: int) -> None:
+    """Check that workers can make their sockets, or parts would be waited for for ever.
+
+    Raises:
+        BadInput: the path of the folder for temporary files is too long.
+    """
+    place = tempfile.gettempdir()
+    if len(os.fsencode(place)) > LONGEST:
+        raise BadInput(
+            f"--workers {workers}: {place} is too long for the paths of sockets in it: set TMPDIR "
+            f"to a folder whose path has up to {LONGEST} bytes, or leave it out"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +160,16 @@ def test_too_little_shared_memory_for_workers_is_one_line(photos, tmp_path, monk
     pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
     monkeypatch.setattr(prefetch, "SHARED", tmp_path / "absent")
     with pytest.raises(BadInput, match=r"--workers 2: needs 98304 bytes of shared.* has 0 bytes"):
+        prefetch.batches(pairs, [0, 2], 2, 2)
+
+
+def test_a_long_path_of_temporary_files_is_one_line_with_workers(photos, monkeypatch):
+    """Else their sockets cannot be made, and training waits for ever."""
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
+    monkeypatch.setattr(tempfile, "tempdir", "/" + "x" * prefetch.LONGEST)
+    with pytest.raises(
+        BadInput, match=r"^--workers 2: /x{75} is too long for the paths of sockets"
+    ):
         prefetch.batches(pairs, [0, 2], 2, 2)
 
 
