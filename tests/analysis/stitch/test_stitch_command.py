@@ -232,16 +232,17 @@ def test_no_training_is_in_two_pairs():
 
 def test_costs_between_models_of_four_and_three_trainings_are_those_of_three_pairs(tmp_path):
     models = {"a": save_trainings(tmp_path / "a", 4), "b": save_trainings(tmp_path / "b", 3, OTHER)}
-    how = {**HOW, "noises": "gaussian:30", "layers": ["conv_first"], "controls": False}
+    last = "layers.1.residual_group.blocks.1"  # costs of earlier layers may be rounding alone
+    how = {**HOW, "noises": "gaussian:30", "layers": [last], "controls": False}
     result = stitch_models(models, images(), **how)
-    row = result.stitch.set_index("sender").loc["a"]
-    costs_ = []
-    for i in (1, 2, 3):
-        pair = {name: tmp_path / name / f"b{i}" / "model.pth" for name in models}
-        costs_.append(stitch_models(pair, images(), **how).stitch.set_index("sender").loc["a"].cost)
-    assert row.cost == pytest.approx(np.mean(costs_)) and row.trainings == 3
-    low, high = stats.t.interval(0.95, 2, np.mean(costs_), stats.sem(costs_))
-    assert (row.low_trainings, row.high_trainings) == pytest.approx((low, high), abs=2e-4)
+    pairs_ = [{name: tmp_path / name / f"b{i}" / "model.pth" for name in models} for i in (1, 2, 3)]
+    single = [stitch_models(pair, images(), **how).stitch.set_index("sender") for pair in pairs_]
+    for sender, row in result.stitch.set_index("sender").iterrows():
+        costs_ = [one.loc[sender].cost for one in single]
+        assert row.cost == pytest.approx(np.mean(costs_)) and row.trainings == 3
+        assert abs(row.cost) > 1e-4
+        low, high = stats.t.interval(0.95, 2, np.mean(costs_), stats.sem(costs_))
+        assert (row.low_trainings, row.high_trainings) == pytest.approx((low, high))
     (text,) = [text for text in result.sentences() if "one to one" in text]
     assert text.startswith("`a` and `b`: the first 3 trainings of each are stitched")
     how["noises"] = ["gaussian:30", "gaussian:50"]
