@@ -26,13 +26,13 @@ NEW, OLD = "new", "old"
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """A path beside a folder for its new content, which takes its place without an error.
+    """A path beside a folder for its new content, a folder that takes its place at the end.
 
     Args:
         folder: that is there or not; it stays as it is if the context ends with an error.
 
     Raises:
-        BadInput: it cannot be written.
+        BadInput: it cannot be written, or there is no new content.
     """
     made = beside(folder)
     try:
@@ -40,8 +40,7 @@ def replaced(folder: Path) -> Iterator[Path]:
         restore(folder)
         made.mkdir()
         yield made / NEW
-        if (made / NEW).exists():
-            exchange(folder, made / NEW, made / OLD)
+        exchange(folder, made / NEW, made / OLD)
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written ({error.strerror or error})") from None
     finally:
@@ -82,7 +81,8 @@ def restore_all(place: Path) -> None:
             with suppress(OSError, ValueError, BadInput):  # or it is of no folder's name
                 restore(left.with_name(left.name.removeprefix(TEMPORARY)))
         else:
-            left.unlink(missing_ok=True)
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 def exchange(folder: Path, new: Path, old: Path) -> None:

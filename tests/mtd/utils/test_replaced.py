@@ -136,6 +136,15 @@ def test_links_are_not_followed(tmp_path):
     assert texts(other) == ["private"] * 2 and not list((tmp_path / "place").iterdir())
 
 
+def test_new_content_that_is_gone_is_an_error(tmp_path):
+    for there in (False, True):
+        if there:
+            folder_of(tmp_path / "card", "old")
+        with pytest.raises(BadInput, match=r"card: cannot be written"), replaced(tmp_path / "card"):
+            restore_all(tmp_path)  # as another process would
+        assert (tmp_path / "card").exists() == there
+
+
 def test_leftovers_of_no_folder_are_passed_over(tmp_path):
     for name in (".part-", ".part-.", ".part-..", ".part-x"):
         (tmp_path / name).mkdir()
