@@ -179,11 +179,14 @@ def download(name: str, *, quiet: bool = False) -> Path:
         BadInput: an unknown test set, one without an address, one that cannot be downloaded, or one
             that is another than expected.
     """
-    if (folder := located(name)) is not None:
+    folder = place(name)
+    if located(name) is not None:
+        if name in table():
+            downloads.finish(_whole(name), _gathering(folder))
         return folder
     if name not in table():
         raise BadInput(f"{name}: no address is known that can be downloaded; {advice(name)}")
-    one, folder = table()[name], place(name)
+    one = table()[name]
     count = f"{plural(len(one.files), 'file')}" if one.files else "an archive"
     note(
         f"downloading the test set {name} ({count}; terms: {one.terms}) from {one.address}",
@@ -191,8 +194,7 @@ def download(name: str, *, quiet: bool = False) -> Path:
     )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        whole = Remote(name, one.address, folder, one.terms)
-        with downloads.locked(whole, quiet):
+        with downloads.locked(_whole(name), quiet):
             if (there := located(name)) is not None:  # another process was faster
                 return there
             return _gathered(name, one, quiet)
@@ -200,10 +202,21 @@ def download(name: str, *, quiet: bool = False) -> Path:
         raise unusable(folder, error.strerror or str(error)) from None
 
 
+def _whole(name: str) -> Remote:
+    """A test set as a whole."""
+    one = table()[name]
+    return Remote(name, one.address, place(name), one.terms)
+
+
+def _gathering(folder: Path) -> Path:
+    """Where the files of a test set are, until they are checked."""
+    return folder.with_name(f".{folder.name}.part")
+
+
 def _gathered(name: str, one: Download, quiet: bool) -> Path:
     """Download the files of a test set, check them, and put them in their place."""
     folder = place(name)
-    gathered = folder.with_name(f".{folder.name}.part")
+    gathered = _gathering(folder)
     try:
         gather = _archive if one.archive else _files
         content = gather(name, one, gathered, quiet)

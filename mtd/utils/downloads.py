@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ def fetch(remote: Remote, *, quiet: bool = False) -> Path:
     """
     quiet = quiet or os.environ.get("RANK", "0") != "0"  # of several processes the first speaks
     if remote.place.is_file():
+        finish(remote)
         check(remote, quiet=quiet)
         return remote.place
     if remote.address == UNKNOWN:
@@ -240,7 +242,7 @@ def locked(remote: Remote, quiet: bool) -> Iterator[None]:
     except ImportError:  # not on Windows
         yield
         return
-    path = remote.place.with_name(f".{remote.place.name}.lock")
+    path = _lock(remote)
     with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -253,3 +255,27 @@ def locked(remote: Remote, quiet: bool) -> Iterator[None]:
             with suppress(OSError):
                 if remote.place.exists():  # so that who comes later needs no lock
                     path.unlink()
+
+
+def finish(remote: Remote, gathered: Path | None = None) -> None:
+    """Remove what a download has left that was killed when its file was already in place.
+
+    Args:
+        remote: the file, which is there.
+        gathered: a folder in which its parts were gathered.
+    """
+    path = _lock(remote)
+    if not path.exists():
+        return
+    with suppress(ImportError, OSError):  # another process still downloads it; a read-only folder
+        import fcntl
+
+        with path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if gathered is not None:
+                shutil.rmtree(gathered, ignore_errors=True)
+            path.unlink()
+
+
+def _lock(remote: Remote) -> Path:
+    return remote.place.with_name(f".{remote.place.name}.lock")

@@ -152,15 +152,20 @@ class Attack:
         return self.ended(process.done(), sent)
 
     def ended(self, done: subprocess.CompletedProcess[str], sent: signal.Signals) -> bool:
-        """Whether a signal ended the command, as it has to: in one line, with its status."""
-        said = [line for line in done.stderr.splitlines() if not line.startswith("<frozen runpy>")]
+        """Whether a signal ended the command, as it has to: with its status, and one line.
+
+        SIGKILL leaves no time for a line.
+        """
         if done.returncode == 0:
             return False
-        if done.returncode in (-sent, 128 + sent):
-            kept = "Traceback" not in done.stderr
-            assert kept, f"{self.job.name}: {done.stderr}"
-            return True
-        raise AssertionError(f"{self.job.name}, {sent.name}: {done.returncode} {said}")
+        said = [line for line in done.stderr.splitlines() if not line.startswith("<frozen runpy>")]
+        killed = sent == signal.SIGKILL
+        assert done.returncode == (-sent if killed else 128 + sent), self.about(sent, done)
+        assert len(said) == (0 if killed else 1), self.about(sent, done)
+        return True
+
+    def about(self, sent: signal.Signals, done: subprocess.CompletedProcess[str]) -> str:
+        return f"{self.job.name}, {sent.name}: exit status {done.returncode}, {done.stderr}"
 
     def finish(self) -> None:
         """Resume to the end, and check that everything is as if nothing had happened."""
@@ -184,10 +189,12 @@ class Attack:
 def leftovers(folder: Path) -> list[str]:
     """Files of a folder that were never finished, and could be taken for results.
 
-    Beside images there may be hidden ones: other processes may be writing into that folder.
+    Beside images and archives there may be hidden ones: other processes may be writing into that
+    folder, so that no command removes them.
     """
     paths = [*folder.parent.glob(f".{folder.name}*"), *folder.rglob("*")]
-    paths = [p for p in paths if not (p.name.startswith(".part-") and p.suffix == ".png")]
+    hidden = (".png", ".zip")
+    paths = [p for p in paths if not (p.name.startswith(".part-") and p.suffix in hidden)]
     return [str(p) for p in paths if p.name.startswith(PARTS) or p.name.endswith(PARTS[:3])]
 
 

@@ -21,6 +21,7 @@ from mtd import testsets
 from mtd.data import test_set_downloads as sets
 from mtd.data import test_sets
 from mtd.data.test_set_downloads import Download
+from mtd.utils import downloads
 from mtd.utils.errors import BadInput
 from tests.helpers.file_server import FileServer, serving
 from tests.helpers.paths import data_folder
@@ -272,3 +273,24 @@ def test_what_a_killed_download_left_is_no_file_of_the_set(server, mtd_home):
     folder = sets.download("kodak24", quiet=True)
     assert sorted(path.name for path in folder.iterdir()) == list(NAMES)
     assert sorted(sets.verify("kodak24")) == list(NAMES)
+
+
+@pytest.mark.parametrize("name", ["kodak24", "polyu"])
+def test_what_was_left_by_a_download_killed_at_its_end_is_removed(server, name, monkeypatch):
+    """Its lock, and the archive, once the files are in their place."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        patched.setattr("shutil.rmtree", lambda *_, **__: None)
+        folder = sets.download(name, quiet=True)
+    left = {f".{name}.lock", f".{name}.part"}
+    assert left < {path.name for path in folder.parent.iterdir()}
+    assert sets.download(name, quiet=True) == folder
+    assert {path.name for path in folder.parent.iterdir()} == {name, f"{name}.sha256"}
+
+
+def test_what_another_process_still_downloads_is_kept(server):
+    folder = sets.download("kodak24", quiet=True)
+    with downloads.locked(sets._whole("kodak24"), quiet=True):
+        sets.download("kodak24", quiet=True)
+        assert folder.with_name(".kodak24.lock").exists()
+    assert not folder.with_name(".kodak24.lock").exists()
