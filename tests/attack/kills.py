@@ -30,6 +30,8 @@ FEW = ("--crop", "16", "--limit", "4", "--quiet", "--noise", "gaussian:15", "--n
 PAIR = ("plain.pth", "hidden.pth")
 BATCHES = ("--batch-size", "2")
 DEEP = (*FEW[:5], *FEW[7:])
+UNTRIED = ("cka", "degradation", "distributions", "error", "srga")
+"""Parts of a comparison that are killed as commands of their own."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,14 @@ JOBS = (
     analysis(
         "compare",
         *(*PAIR, "third.pth", "fourth.pth", *DEEP, *BATCHES, "--in-distribution", "gaussian:15"),
-        *("--skip", "cka", "--skip", "degradation", "--skip", "distributions"),
+        *("--limit", "2", "--untrained", "0", "--no-references"),
+        *(part for name in UNTRIED for part in ("--skip", name)),
     ),
     analysis("curves", "log", "--checkpoints", "saved", *FEW, *BATCHES),
     analysis(
         "report",
-        *(*PAIR, "--limit", "4", "--crop", "16", "--benchmark-crop", "16", "--noise", "poisson:3"),
-        *("--no-lpips", "--quiet", "--sections", "generalization,sensitivity"),
+        *(*PAIR, "--limit", "2", "--crop", "16", "--benchmark-crop", "16", "--noise", "poisson:3"),
+        *("--no-lpips", "--quiet", "--sections", "sensitivity"),
     ),
     Job(
         "train",
@@ -121,7 +124,7 @@ class Attack:
 
     def __init__(self, job: Job, place: Path, variables: Mapping[str, str] | None = None) -> None:
         self.job, self.place = job, place
-        self.variables = environment() | {"OMP_NUM_THREADS": "2"} | dict(variables or {})
+        self.variables = environment() | dict(variables or {})
         self.out = place / job.out
         start = time.monotonic()
         done = self.run("count")
