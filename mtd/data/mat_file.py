@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
+from mtd.utils.limits import AboveLimit
 
 START = 128
 """Bytes before the first variable."""
@@ -121,9 +122,10 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], str]]:
             raise BadInput(f"{path}: MATLAB 7.3 file; save it in version 7 (save -v7)")
         try:
             yield file, order
+        except AboveLimit as error:
+            raise AboveLimit(f"{path}: {error}") from None
         except BadInput as error:
-            what = "" if "to raise it" in str(error) else "damaged MATLAB file: "
-            raise BadInput(f"{path}: {what}{error}") from None
+            raise BadInput(f"{path}: damaged MATLAB file: {error}") from None
         except (zlib.error, struct.error, OSError) as error:
             raise BadInput(f"{path}: damaged MATLAB file ({error})") from None
 

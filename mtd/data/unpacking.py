@@ -25,6 +25,7 @@ from typing import IO
 from mtd.data import zip_directory
 from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
+from mtd.utils.limits import AboveLimit
 from mtd.utils.resumable import megabytes
 
 SIGNATURES = (b"PK\3\4", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
@@ -130,7 +131,10 @@ def _reading(archive: Path) -> Iterator[None]:
 def _members(archive: Path) -> Iterator[list[Member]]:
     """The files of an archive, which stays open; folders are left out."""
     if zipfile.is_zipfile(archive):
-        zip_directory.check_count(archive)
+        try:
+            zip_directory.check_count(archive)
+        except AboveLimit as error:
+            raise AboveLimit(f"{archive}: not unpacked, {error}") from None
         with zipfile.ZipFile(archive) as opened:
             try:
                 zip_directory.check_apart(opened.infolist(), archive)

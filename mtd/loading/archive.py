@@ -47,9 +47,8 @@ class Archive:
         name: of the file, for messages.
 
     Raises:
-        BadInput: more members than the limit.
-        UnpicklingError: members that share bytes, are packed in another way than by deflate, or
-            unpack to much more than the file.
+        AboveLimit: more members than the limit, or they unpack to much more than the file.
+        UnpicklingError: members that share bytes, or are packed in another way than by deflate.
     """
 
     def __init__(self, content: bytes, budget: Budget, name: object = "archive") -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pickle import UnpicklingError
+from mtd.utils.limits import CHECKPOINT_RATIO
 
 LEAST = 2**20
-"""Size in bytes up to which a part of a file may be larger than the file, such as packed zeros."""
-
-TIMES = 4
-"""Bytes and steps for each byte of a file."""
+"""Size in bytes of a file that is smaller: what is packed in it may be larger, such as zeros."""
 
 
 class Budget:
@@ -21,9 +18,10 @@ class Budget:
         without_weights: identities of the objects that were searched for weights in vain.
     """
 
-    def __init__(self, size: int) -> None:
-        """Start to read a file, or another source, of a size in bytes."""
-        self.left = TIMES * max(size, LEAST)
+    def __init__(self, size: int, name: object = "a file") -> None:
+        """Start to read a file, or another source, of a size in bytes, with a name for messages."""
+        self._size, self._name = max(size, LEAST), name
+        self._most = self.left = CHECKPOINT_RATIO.value * self._size
         self.without_weights: set[int] = set()
 
     def spend(
@@ -32,8 +30,9 @@ class Budget:
         """Count bytes or steps before they are taken.
 
         Raises:
-            UnpicklingError: there are more than a file of this size needs; its text is `reason`.
+            AboveLimit: there are more than a file of this size needs; `reason` says of what.
         """
         self.left -= steps
         if self.left < 0:
-            raise UnpicklingError(reason)
+            spent = (self._most - self.left) / self._size
+            CHECKPOINT_RATIO.check(spent, f"{self._name}: {reason}")

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from mtd.loading import hub, stand_ins, tensors_only, unpickling, weight_sets, zoo
-from mtd.loading.budget import LEAST, TIMES
+from mtd.loading.budget import LEAST
 from mtd.loading.stand_ins import LONGEST, Unread
 from mtd.loading.tensor_unpickler import LONGEST_NAME
 from mtd.loading.weight_sets import StateDict, WeightSet
@@ -159,24 +159,21 @@ def _check_sizes(sets: Sequence[WeightSet], size: int, path: Path) -> None:
     """Check that tensors, which may repeat a part of a file, have a length in keeping with it.
 
     Raises:
-        BadInput: one is larger than the file, all together are much larger, or there are very many.
+        BadInput: all together are much larger than the file, there are very many, or one has a name
+            that no network has.
     """
     values = {id(value): value for one in sets for value in one.tensors.values()}
     limits.TENSORS.check(len(values), f"{path}")
     for one in sets:
-        for name, value in one.tensors.items():
+        for name in one.tensors:
             if len(name) > LONGEST_NAME or name.count(".") > MOST_DOTS:
                 shown = f"{name[:LONGEST]}…"
                 raise BadInput(
                     f"{path}: a name of {len(name)} characters, {shown}; expected at most "
                     f"{LONGEST_NAME}, and {MOST_DOTS} dots"
                 )
-            if value.numel() * value.itemsize > max(size, LEAST):
-                shape = list(value.shape)
-                raise BadInput(f"{path}: {name} of shape {shape} is larger than the whole file")
     total = sum(value.numel() * value.itemsize for value in values.values())
-    if total > TIMES * max(size, LEAST):
-        raise BadInput(f"{path}: its tensors have {total} bytes, and the whole file {size}")
+    limits.CHECKPOINT_RATIO.check(total / max(size, LEAST), f"{path}: tensors of {total} bytes")
 
 
 def _contents(

@@ -51,7 +51,7 @@ PLAIN = re.compile(
 
 
 ENDLESS = "modules within modules without end"
-"""What is wrong with a network that takes more steps to read than its file has bytes."""
+"""What is wrong with a network that takes many more steps to read than its file has bytes."""
 
 TENSORS = {
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor",
@@ -203,7 +203,9 @@ def _state_dict(
     """Parameters and buffers of a module and those in it, by name.
 
     Raises:
-        UnpicklingError: there are more modules than any network has, as of one within itself.
+        AboveLimit: there are more modules than a file of this size needs.
+        UnpicklingError: modules within modules are deeper than in any network, as of one within
+            itself.
     """
     state = _module_state(module)
     budget.spend(1 + len(prefix), ENDLESS)

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, UntypedStorage
 
 from mtd.loading.archive import Archive
-from mtd.loading.budget import Budget
 
 KINDS = {
     "Double": torch.double,
@@ -178,12 +177,12 @@ class ZipStorages:
 class RowStorages:
     """The storages of a file before PyTorch 1.6, whose bytes are filled in after the object.
 
-    Attributes:
-        budget: from which the bytes of storages are spent.
+    Args:
+        size: of the file, in which all storages are.
     """
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+    def __init__(self, size: int) -> None:
+        self._left = size
         self._held: dict[str, tuple[UntypedStorage, int]] = {}
 
     def __call__(self, pid: Any) -> Any:
@@ -193,7 +192,9 @@ class RowStorages:
         _, kind, key, _, count, view = (*_described(pid, (5, 6)), None)[:6]
         size, name = kind.dtype.itemsize, _text(key)
         if name not in self._held:
-            self.budget.spend(count * size, "storages larger than the file")
+            self._left -= count * size
+            if self._left < 0:
+                raise UnpicklingError("storages larger than the file")
             self._held[name] = UntypedStorage(count * size), size
         memory, first = self._held[name][0], 0
         if view is not None:

@@ -63,7 +63,7 @@ def unpickled(content: bytes, path: Path) -> tuple[Any, LeftOut]:
     if not zipped and content.startswith(LOCAL):
         raise BadInput(f"{path}: damaged, the end of the archive is missing")
     try:
-        budget = Budget(len(content))
+        budget = Budget(len(content), path)
         read = _zipped if zipped else _in_a_row
         made, left_out = read(content, path, budget)
         _check_search(made, budget)
@@ -108,7 +108,7 @@ def _zipped(content: bytes, path: Path, budget: Budget) -> tuple[Any, LeftOut]:
 def _in_a_row(content: bytes, path: Path, budget: Budget) -> tuple[Any, LeftOut]:
     """An older file: magic number, version, system, contents, keys of storages, their bytes."""
     most = int(min(limits.PICKLE.value * MEGABYTE, len(content)))
-    stream, storages = BytesIO(content[:most]), RowStorages(budget)
+    stream, storages = BytesIO(content[:most]), RowStorages(len(content))
     try:
         magic = TensorUnpickler(stream, budget).load()
         if isinstance(magic, Unread):
@@ -135,7 +135,7 @@ def _check_search(content: Any, budget: Budget) -> None:
     Every value counts as often as keys lead to it, and more with long keys, which are joined.
 
     Raises:
-        UnpicklingError: it would take too long.
+        AboveLimit: it would take too long.
     """
     waiting: list[tuple[Any, int, int]] = [([content], -1, 0)]
     while waiting:

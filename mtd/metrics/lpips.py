@@ -22,8 +22,10 @@ import torch
 from torch import Tensor
 
 from mtd.metrics.psnr_ssim import Quantize, as_rgb, levels
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
 from mtd.utils.home import home
+from mtd.utils.limits import AboveLimit
 from mtd.utils.printable import shortened
 
 BACKBONE = "alexnet-owt-7be5be79.pth"
@@ -175,14 +177,14 @@ def read(path: Path) -> tuple[str, dict[str, Tensor]]:
             names there, `features.0.weight` to `features.10.bias`.
 
     Raises:
-        BadInput: the file is missing, or is not the AlexNet backbone.
+        BadInput: the file is missing, too large, or not the AlexNet backbone.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"{path}: cannot be read ({error.strerror}); expected {BACKBONE} from {URL}"
-        ) from None
+        content = input_files.content(path, limits.CHECKPOINT)
+    except AboveLimit:
+        raise
+    except BadInput as error:
+        raise BadInput(f"{error}; get {BACKBONE} from {URL}") from None
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix == SAFETENSORS:
         return digest, convolutions(path, content)

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from mtd.utils.errors import BadInput
 
 
+class AboveLimit(BadInput):
+    """More of something than a limit, which an environment variable raises."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """The most of something that is read.
@@ -54,19 +58,29 @@ class Limit:
             what: has this amount, the beginning of the message.
 
         Raises:
-            BadInput: the amount is above the limit.
+            AboveLimit: the amount is above the limit.
 
         >>> Limit("MTD_MAX_MEGAPIXELS", 180, "megapixels").check(200, "20000 x 10000")
         Traceback (most recent call last):
-        mtd.utils.errors.BadInput: 20000 x 10000, 200 megapixels; the limit is 180: set the \
+        mtd.utils.limits.AboveLimit: 20000 x 10000, 200 megapixels; the limit is 180: set the \
 environment variable MTD_MAX_MEGAPIXELS to raise it
         """
         limit = self.value
         if not amount <= limit:
-            raise BadInput(
-                f"{what}, {amount:.7g} {self.unit}; the limit is {limit:g}: set the environment "
-                f"variable {self.variable} to raise it"
-            )
+            short = f"{amount:.7g}"
+            shown = f"{amount:.17g}" if float(short) <= limit else short
+            raise self.refusal(f"{what}, {shown} {self.unit}")
+
+    def refusal(self, found: str) -> AboveLimit:
+        """The error of an amount above the limit.
+
+        Args:
+            found: what has the amount, and the amount.
+        """
+        return AboveLimit(
+            f"{found}; the limit is {self.value:.15g}: set the environment variable "
+            f"{self.variable} to raise it"
+        )
 
 
 MEGAPIXELS = Limit("MTD_MAX_MEGAPIXELS", 180, "megapixels")
@@ -107,6 +121,12 @@ TOML = Limit("MTD_MAX_TOML_MB", 1, "MB")
 
 CHECKPOINT = Limit("MTD_MAX_CHECKPOINT_MB", 8000, "MB")
 """Size of a checkpoint, and of the state of a training."""
+
+CHECKPOINT_RATIO = Limit(
+    "MTD_MAX_CHECKPOINT_RATIO", 4, "bytes or steps for each byte of the file (or of 1 MiB)"
+)
+"""What a checkpoint unpacks to and the steps to read its pickles, by its size, or by 1 MiB if that
+is more; likewise all its tensors together."""
 
 PICKLE = Limit("MTD_MAX_PICKLE_MB", 16, "MB")
 """Size of the pickled contents of a checkpoint, without the numbers of its tensors."""

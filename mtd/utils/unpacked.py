@@ -35,10 +35,7 @@ def unpacked(packed: bytes, limit: Limit, what: str, already: int = 0) -> bytes:
     except zlib.error as error:
         raise BadInput(f"{what}: damaged; expected gzip data ({error})") from None
     if len(content) > most:
-        raise BadInput(
-            f"{what}: more than {limit.value:g} {limit.unit} when unpacked; set the environment "
-            f"variable {limit.variable} to raise the limit"
-        )
+        raise limit.refusal(f"{what}: more than {limit.value:.15g} {limit.unit} when unpacked")
     if not decoder.eof or decoder.unused_data:
         end = "bytes behind its end" if decoder.eof else "its end is missing"
         raise BadInput(f"{what}: damaged; expected gzip data ({end})")

@@ -14,13 +14,15 @@ import spandrel
 import torch
 
 from mtd.loading import checkpoint_file, nearest, recognition, unpickling
-from mtd.loading.budget import LEAST, TIMES, Budget
+from mtd.loading.budget import LEAST, Budget
 from mtd.loading.load import load
 from mtd.networks import registry, spandrel_adapter
 from mtd.utils.errors import BadInput
+from mtd.utils.limits import CHECKPOINT_RATIO, AboveLimit
 from tests.helpers import steps
 from tests.helpers.architectures import refused, tiny
 
+TIMES = int(CHECKPOINT_RATIO.default)
 HEAD = b"\x80\x02"
 FLOATS = b"ctorch\nFloatStorage\n"
 
@@ -136,7 +138,11 @@ def test_crafted_files_are_refused_in_one_line(tmp_path, case):
     assert path.stat().st_size < 2**18
     with pytest.raises(BadInput) as caught:
         checkpoint_file.read(path)
-    assert str(caught.value).startswith(f"{path}: damaged or not a PyTorch checkpoint (")
+    message = str(caught.value).removeprefix(f"{path}: ")
+    if isinstance(caught.value, AboveLimit):
+        assert message.endswith("set the environment variable MTD_MAX_CHECKPOINT_RATIO to raise it")
+    else:
+        assert message.startswith("damaged or not a PyTorch checkpoint (")
     assert "\n" not in str(caught.value)
 
 
@@ -272,8 +278,8 @@ def test_shapes_that_suggest_a_giant_network_allocate_none(tmp_path, monkeypatch
 
 
 def test_a_budget_counts_down_from_the_size_of_a_file():
-    budget = Budget(10 * LEAST)
+    budget = Budget(10 * LEAST, "a.pth")
     budget.spend(10 * TIMES * LEAST)
-    with pytest.raises(pickle.UnpicklingError, match="too much"):
+    with pytest.raises(AboveLimit, match=r"^a\.pth: too much, 4\.0000000\d+ bytes or steps"):
         budget.spend(1, "too much")
     Budget(0).spend(TIMES * LEAST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import urllib.error
 import urllib.request
 from email.message import Message
@@ -156,8 +157,14 @@ def test_another_file_is_refused(backbone, tmp_path):
     backbone.rename(tmp_path / metrics_lpips.BACKBONE)
     with pytest.raises(BadInput, match=r"not alexnet.*a broken download"):
         LPIPS(tmp_path / metrics_lpips.BACKBONE)
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match=r"absent\.pth: no such file; get alexnet.* from https"):
         LPIPS(tmp_path / "absent.pth")
+
+
+def test_a_fifo_is_no_backbone(tmp_path):
+    os.mkfifo(tmp_path / "a.pth")
+    with pytest.raises(BadInput, match=r"a\.pth is a FIFO: expected a file; get alexnet"):
+        metrics_lpips.read(tmp_path / "a.pth")
 
 
 def test_a_safetensors_file_of_the_same_convolutions_is_the_backbone(

@@ -21,6 +21,11 @@ def test_amounts_up_to_the_limit_are_accepted():
         LIMIT.check(11, "a suite")
 
 
+def test_what_is_just_above_the_limit_is_shown_as_that():
+    with pytest.raises(BadInput, match=r"^a suite, 10\.00000001\d* tests; the limit is 10:"):
+        LIMIT.check(10.00000001, "a suite")
+
+
 def test_an_amount_that_is_no_number_is_refused():
     with pytest.raises(BadInput, match="nan tests"):
         LIMIT.check(math.nan, "a suite")
