@@ -26,6 +26,9 @@ PARTS = (".part", ".tmp", ".lock", "tmp")
 VARYING = ("run.json", "slices.csv", "recipe.json")
 """Files that hold times or paths."""
 
+WARNINGS = ("<frozen runpy>", "/", "  ")
+"""How the lines of Python's warnings begin: what is forked has imported more than a command."""
+
 FEW = ("--crop", "16", "--limit", "4", "--quiet", "--noise", "gaussian:15", "--noise", "poisson:3")
 PAIR = ("plain.pth", "hidden.pth")
 BATCHES = ("--batch-size", "2")
@@ -159,13 +162,18 @@ class Attack:
 
         SIGKILL leaves no time for a line.
         """
-        if done.returncode == 0:
+        if done.returncode == 0 or self.there_already(done):
             return False
-        said = [line for line in done.stderr.splitlines() if not line.startswith("<frozen runpy>")]
+        said = [line for line in done.stderr.splitlines() if not line.startswith(WARNINGS)]
         killed = sent == signal.SIGKILL
         assert done.returncode == (-sent if killed else 128 + sent), self.about(sent, done)
         assert len(said) == (0 if killed else 1), self.about(sent, done)
         return True
+
+    def there_already(self, done: subprocess.CompletedProcess[str]) -> bool:
+        """Whether an archive was refused because it is there, whole, since an earlier kill."""
+        there = self.job.name == "pack" and "exists already" in done.stderr
+        return there and done.returncode == 2
 
     def about(self, sent: signal.Signals, done: subprocess.CompletedProcess[str]) -> str:
         return f"{self.job.name}, {sent.name}: exit status {done.returncode}, {done.stderr}"
@@ -173,10 +181,7 @@ class Attack:
     def finish(self) -> None:
         """Resume to the end, and check that everything is as if nothing had happened."""
         done = self.run("0:never:0")
-        if self.job.name == "pack" and "exists already" in done.stderr:
-            assert done.returncode == 2
-        else:
-            assert done.returncode == 0, f"{self.job.name}: {done.stderr}"
+        assert done.returncode == 0 or self.there_already(done), f"{self.job.name}: {done.stderr}"
         found = comparable(self.out)
         assert found.keys() == self.whole.keys(), found.keys() ^ self.whole.keys()
         different = [name for name in found if found[name] != self.whole[name]]
@@ -192,11 +197,11 @@ class Attack:
 def leftovers(folder: Path) -> list[str]:
     """Files of a folder that were never finished, and could be taken for results.
 
-    Beside images and archives there may be hidden ones: other processes may be writing into that
-    folder, so that no command removes them.
+    Beside images, archives and test sets there may be hidden ones: other processes may be writing
+    into that folder, so that no command removes them.
     """
     paths = [*folder.parent.glob(f".{folder.name}*"), *folder.rglob("*")]
-    hidden = (".png", ".zip")
+    hidden = (".png", ".zip", ".sha256")
     paths = [p for p in paths if not (p.name.startswith(".part-") and p.suffix in hidden)]
     return [str(p) for p in paths if p.name.startswith(PARTS) or p.name.endswith(PARTS[:3])]
 
