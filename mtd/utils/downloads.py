@@ -258,14 +258,14 @@ def locked(remote: Remote, quiet: bool) -> Iterator[None]:
 
 
 def finish(remote: Remote, gathered: Path | None = None) -> None:
-    """Remove what a download has left that was killed when its file was already in place.
+    """Remove what a download has left that was ended when its file was already in place.
 
     Args:
         remote: the file, which is there.
         gathered: a folder in which its parts were gathered.
     """
     path = _lock(remote)
-    if not path.exists():
+    if not path.exists() and (gathered is None or not gathered.exists()):
         return
     with suppress(ImportError, OSError):  # another process still downloads it; a read-only folder
         import fcntl

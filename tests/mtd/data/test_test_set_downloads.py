@@ -276,13 +276,15 @@ def test_what_a_killed_download_left_is_no_file_of_the_set(server, mtd_home):
 
 
 @pytest.mark.parametrize("name", ["kodak24", "polyu"])
-def test_what_was_left_by_a_download_killed_at_its_end_is_removed(server, name, monkeypatch):
+@pytest.mark.parametrize("locked", [True, False])
+def test_what_was_left_by_a_download_ended_late_is_removed(server, name, locked, monkeypatch):
     """Its lock, and the archive, once the files are in their place."""
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "unlink", lambda *_, **__: None)
         patched.setattr("shutil.rmtree", lambda *_, **__: None)
+        if locked:
+            patched.setattr(Path, "unlink", lambda *_, **__: None)
         folder = sets.download(name, quiet=True)
-    left = {f".{name}.lock", f".{name}.part"}
+    left = {f".{name}.part"} | ({f".{name}.lock"} if locked else set())
     assert left < {path.name for path in folder.parent.iterdir()}
     assert sets.download(name, quiet=True) == folder
     assert {path.name for path in folder.parent.iterdir()} == {name, f"{name}.sha256"}
