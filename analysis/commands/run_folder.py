@@ -35,6 +35,7 @@ from analysis.commands.run_manifest import (
     DRAWN,
     LOG,
     MANIFEST,
+    decisive,
     difference,
     done,
     intact,
@@ -49,7 +50,6 @@ from mtd.utils.errors import BadInput, Failed
 from mtd.utils.file_names import file_name
 from mtd.utils.json_text import json_text
 from mtd.utils.messages import plural, verb
-from mtd.utils.output import plain
 from mtd.utils.replaced import restore_all
 
 TEXT_FILE = "summary.txt"
@@ -277,5 +277,5 @@ class RunFolder:
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:
-    text = json.dumps(plain(manifest), sort_keys=True, allow_nan=False)
+    text = json.dumps(decisive(manifest), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

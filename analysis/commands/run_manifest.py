@@ -96,11 +96,40 @@ def difference(path: Path, manifest: Mapping[str, Any]) -> str:
         return "its manifest is damaged"
     if not isinstance(stored, dict):
         return "its manifest is damaged"
-    stored, asked = plain(stored), plain(manifest)
+    stored, asked = decisive(stored), decisive(manifest)
     for name in [*asked, *stored]:
         if stored.get(name) != asked.get(name):
             return f"it differs in {name.replace('_', ' ')}"
     return ""
+
+
+def decisive(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the results of a run, ready for JSON: a manifest without what was measured.
+
+    The gains of a model's fixed filter are measured, and differ in their last digits on another
+    processor: the model, the noises and the photographs decide them.
+    """
+
+    def without(value: Any) -> Any:
+        if isinstance(value, list):
+            return [without(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        rest = {key: without(one) for key, one in value.items()}
+        if isinstance(own := rest.get("filter"), dict):
+            rest["filter"] = {key: one for key, one in own.items() if key != "gains"}
+        trainings = rest.get("trainings")
+        several = trainings.values() if isinstance(trainings, dict) else ()
+        if any(isinstance(one, dict) and "filter" in one for one in (rest, *several)):
+            rest = {key: one for key, one in rest.items() if key not in MEASURED}
+        return rest
+
+    found: dict[str, Any] = without(plain(manifest))
+    return found
+
+
+MEASURED = ("sha256", "weights_sha256", "identity")
+"""Digests of a fixed filter's gains in its entry of a manifest, or of several filters'."""
 
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:

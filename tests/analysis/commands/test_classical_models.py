@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import analysis
-from analysis.commands.run_manifest import read_manifest
+from analysis.commands import trainings
+from analysis.commands.run_manifest import decisive, read_manifest
 from analysis.report import plan as report_plan
 from analysis.report import requests
 from analysis.report.settings import ReportSettings
 from analysis.text.names import unique_names
+from mtd.loading import classical, content_gain
+from mtd.networks.fixed_filter import FixedFilterConfig
 from mtd.utils.errors import BadInput
 
 Call = Callable[..., tuple[int, str, str]]
@@ -65,6 +70,35 @@ def test_brightness_of_a_filter_and_its_manifest(
     assert code == 0 and again == out
     code, _, err = in_process(main, *models[:2], *FEW, "--output-dir", "run")
     assert code == 2 and "holds another run" in err
+    shifted(monkeypatch)
+    code, out, err = in_process(main, *models, *FEW, "--output-dir", "run", "--resume")
+    assert code == 0, err
+    code, _, err = in_process(main, *models[:2], f"{models[2]}.5", *FEW, "--output-dir", "run")
+    assert code == 2 and "holds another run (it differs in models)" in err
+
+
+def shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure gains as on another processor: their last digits are others."""
+    measured = content_gain.content_gain
+
+    def other(*args: Any, **kwargs: Any) -> FixedFilterConfig:
+        config = measured(*args, **kwargs)
+        return replace(config, gains=tuple(gain * (1 + 1e-7) for gain in config.gains))
+
+    monkeypatch.setattr(content_gain, "content_gain", other)
+    monkeypatch.setattr(classical, "_gains", {})
+
+
+def test_the_digest_of_filters_of_several_trainings_decides_nothing() -> None:
+    def manifest(digest: str, noise: str = "gaussian:15") -> dict[str, Any]:
+        own = {"sha256": digest, "path": "filter:m", "filter": {"gains": [1.0], "noise": noise}}
+        network = {"sha256": "same", "path": "m.pth"}
+        filters = trainings.together({"filter:m (1)": own, "filter:m (2)": own | {"path": "b"}})
+        return {"references": {"filter:m": filters}, "models": {"m": network}}
+
+    assert decisive(manifest("one")) == decisive(manifest("other"))
+    assert decisive(manifest("one")) != decisive(manifest("one", "gaussian:25"))
+    assert decisive(manifest("one"))["models"]["m"]["sha256"] == "same"
 
 
 def test_names() -> None:
