@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from mtd.utils import locks
 from mtd.utils.errors import BadInput, Unwritable
 
 TEMPORARY = ".part-"
@@ -54,6 +56,7 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = unused(path.parent, path.suffix)
         with temporary.open("xb") as file:
+            locks.take(file.fileno())  # until it is closed
             yield file
         temporary.replace(path)
     except OSError as error:
@@ -62,6 +65,22 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def remove_left(temporary: Path) -> None:
+    """Remove a temporary file, unless a process is still writing it.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if temporary.is_file() and not temporary.is_symlink():
+        handle = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if not locks.take(handle):
+                return
+        finally:
+            os.close(handle)
+    temporary.unlink(missing_ok=True)
 
 
 def unused(folder: Path, suffix: str = "") -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from mtd.utils import replaced as module
 from mtd.utils.errors import BadInput
 from mtd.utils.replaced import exchanged, replaced, restore, restore_all
+from tests.helpers.processes import Forked, environment
 
 
 def folder_of(place: Path, text: str) -> Path:
@@ -52,7 +55,7 @@ def kills(place: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[], objec
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", watched(os.rename))
         patch.setattr(module, "exchanged", watched(module.exchanged))
-        patch.setattr(module.shutil, "rmtree", watched(shutil.rmtree))
+        patch.setattr(os, "rmdir", watched(os.rmdir))
         work()
     return copies
 
@@ -141,8 +144,83 @@ def test_new_content_that_is_gone_is_an_error(tmp_path):
         if there:
             folder_of(tmp_path / "card", "old")
         with pytest.raises(BadInput, match=r"card: cannot be written"), replaced(tmp_path / "card"):
-            restore_all(tmp_path)  # as another process would
+            shutil.rmtree(tmp_path / ".part-card")  # as a user would
         assert (tmp_path / "card").exists() == there
+
+
+WRITING = """
+import time
+from pathlib import Path
+from mtd.utils import atomic_write
+from mtd.utils.replaced import replaced
+with replaced(Path("card")) as new, atomic_write.opened("table.csv"):
+    new.mkdir()
+    (new / "a").write_text("first")
+    (new / "b").write_text("first")
+    Path("begun").touch()
+    while not Path("end").exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="needs locks of folders")
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("killed", [True, False])
+def test_while_one_process_replaces_a_folder_another_is_refused(tmp_path, there, killed):
+    """What it writes stays, and whether it ends or is killed, the folder is free again."""
+    folder = tmp_path / "card"
+    if there:
+        folder_of(folder, "old")
+    (tmp_path / "script.py").write_text(WRITING)
+    first = Forked("script.py", cwd=tmp_path, variables=environment())
+    try:
+        while not (tmp_path / "begun").exists():
+            assert first.running(), first.done().stderr
+            time.sleep(0.01)
+        with pytest.raises(BadInput, match=r"card: another process is writing it; wait"):
+            write(folder, "second")
+        restore(folder)
+        restore_all(tmp_path)
+        assert texts(tmp_path / ".part-card/new") == ["first"] * 2
+        assert len(list(tmp_path.glob(".part-*.csv"))) == 1
+        if killed:
+            first.kill()
+        else:
+            (tmp_path / "end").touch()
+            assert first.wait() == 0, first.done().stderr
+            assert texts(folder) == ["first"] * 2
+    finally:
+        first.kill()
+    restore_all(tmp_path)
+    assert not list(tmp_path.glob(".part-*")) and folder.exists() == (there or not killed)
+    write(folder, "second")
+    assert texts(folder) == ["second"] * 2 and not list(tmp_path.glob(".part-*"))
+
+
+def test_a_folder_that_another_process_removes_meanwhile_is_made_again(tmp_path, monkeypatch):
+    """Between its being made and its being locked."""
+    taken, times = module.locks.take, []
+
+    def take(handle: int) -> bool:
+        times.append(handle)
+        if len(times) < 3:
+            (tmp_path / ".part-card").rmdir()
+        if len(times) == 2:
+            (tmp_path / ".part-card").mkdir()
+        return taken(handle)
+
+    monkeypatch.setattr(module.locks, "take", take)
+    write(tmp_path / "card", "new")
+    assert texts(tmp_path / "card") == ["new"] * 2 and len(times) == 3
+
+
+def test_without_locks_a_folder_is_replaced(tmp_path, monkeypatch):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    write(folder_of(tmp_path / "card", "old"), "new")
+    assert texts(tmp_path / "card") == ["new"] * 2 and [*tmp_path.iterdir()] == [tmp_path / "card"]
 
 
 def test_leftovers_of_no_folder_are_passed_over(tmp_path):
