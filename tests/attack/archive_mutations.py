@@ -12,7 +12,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 from tests.attack.mutations import BYTES, EXTREMES, Mutation
 
@@ -200,6 +200,7 @@ def _end(directory: list[bytes], at: int) -> bytes:
     return listed + struct.pack("<4s4HLLH", b"PK\5\6", 0, 0, count, count, len(listed), at, 0)
 
 
+@lru_cache(1000)  # members that are not damaged are the same in every input
 def _packed(content: bytes, method: int) -> tuple[bytes, int]:
     """Content as a member of a zip archive stores it, and its CRC-32."""
     if method == zipfile.ZIP_DEFLATED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -55,10 +56,12 @@ def plain(wrapped: bool) -> bytes:
 
     from tests.helpers.pickles import OBJECTS
 
-    names = ("namespace", "enum", "optimizer", "default", "counter", "path", "config")
+    names = ("namespace", "enum", "default", "counter", "path", "config")
     content: Any = small().state_dict()
     if wrapped:
-        content = {"state_dict": content, "epoch": 3, **{name: OBJECTS[name] for name in names}}
+        optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))])
+        objects = {"optimizer": optimizer, **{name: OBJECTS[name] for name in names}}
+        content = {"state_dict": content, "epoch": 3, **objects}
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
@@ -95,9 +98,19 @@ def read_options(folder: Path) -> Any:
 
 
 def recipes() -> Sequence[bytes]:
+    """Bundled recipes, of networks with few layers, which are built to be checked."""
+    return [shallow(name) for name in ("small.toml", "full.toml", "dncnn.toml")]
+
+
+def shallow(name: str) -> bytes:
+    """A bundled recipe with one layer in each group, or three in all."""
     from mtd.training.config import CONFIGS
 
-    return [(CONFIGS / name).read_bytes() for name in ("small.toml", "full.toml", "dncnn.toml")]
+    text = (CONFIGS / name).read_text("utf-8")
+    one_each = re.sub(
+        r"(?<=^depths = ).*$", lambda old: re.sub(r"\d+", "1", old[0]), text, flags=re.M
+    )
+    return re.sub(r"(?<=^depth = )\d+$", "3", one_each, flags=re.M).encode()
 
 
 def read_recipe(path: Path) -> Any:
@@ -106,17 +119,19 @@ def read_recipe(path: Path) -> Any:
     return config.load(str(path))
 
 
-def sweeps() -> Sequence[bytes]:
+def sweeps() -> Sequence[Files]:
     """The bundled sweeps, of a small network."""
     from mtd.training.sweep import SWEEPS
 
-    paths = sorted(SWEEPS.glob("*.toml"))
-    return [path.read_bytes().replace(b"paper.toml", b"small.toml") for path in paths]
+    base = shallow("small.toml")
+    texts = [path.read_bytes() for path in sorted(SWEEPS.glob("*.toml"))]
+    return [{"x.toml": text.replace(b"paper.toml", b"y.toml"), "y.toml": base} for text in texts]
 
 
-def read_sweep(path: Path) -> Any:
+def read_sweep(folder: Path) -> Any:
     from mtd.training import sweep
 
+    path = folder / "x.toml"
     sweep.is_sweep(str(path))
     found = sweep.load(str(path))
     return [cell.recipe(found.base, [], []) for cell in found.cells[:1]]
@@ -206,7 +221,7 @@ READERS = [
     ),
     Reader("options", beside, read_options, weighted((*text_mutations.JSON, *text_mutations.TEXT))),
     one_file("recipe", "x.toml", recipes, read_recipe, weighted(text_mutations.TOML)),
-    one_file("sweep", "x.toml", sweeps, read_sweep, weighted(text_mutations.TOML)),
+    Reader("sweep", sweeps, read_sweep, weighted(text_mutations.TOML), ("x.toml",)),
     one_file(
         "lpips-weights",
         "x.safetensors",

@@ -20,7 +20,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,24 +144,34 @@ def _attack(
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     with open(log, "w", encoding="utf-8", buffering=1) as file:  # noqa: PTH123
+        gc.freeze()  # no collection looks at what the server has imported
         child = _Child(reader, folder, printed, limits)
         child.warm(seeds)
         mapped = memory("VmSize") + limits.mapped
         resource.setrlimit(resource.RLIMIT_AS, (mapped, mapped))
         for number in range(first, end):
-            file.write(json.dumps(asdict(Outcome(number, BEGUN))) + "\n")
+            file.write(json.dumps(vars(Outcome(number, BEGUN))) + "\n")
             begin = time.process_time()
             signal.setitimer(signal.ITIMER_PROF, limits.seconds)
             signal.setitimer(signal.ITIMER_REAL, limits.waiting)
+            gc.disable()  # or it would look again and again at all parts of a large one
             files = input_of(reader, seeds, seed, number)
+            gc.enable()
             found = child.outcome(number, files, sound=number < len(seeds))
             found = replace(found, seconds=time.process_time() - begin)
-            file.write(json.dumps(asdict(found)) + "\n")
+            file.write(json.dumps(vars(found)) + "\n")
 
 
-def _size(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*"))
+def _size(folder: str) -> int:
+    """Bytes of all files and folders below a folder."""
+    size, folders = 0, [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                size += entry.stat(follow_symlinks=False).st_size
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+    return size
 
 
 class _Child:
@@ -217,7 +227,7 @@ class _Child:
         sys.stderr.flush()
         text = self._said(said)
         kind, detail = self._judged(error, grown, text, sound)
-        if kind in (REFUSED, ACCEPTED) and (size := _size(self.folder)) > self.limits.disk:
+        if kind in (REFUSED, ACCEPTED) and (size := _size(str(self.folder))) > self.limits.disk:
             kind, detail = "disk", f"{size >> 20} MiB"
         del error
         if kind in (REFUSED, ACCEPTED) and not closed(held):
@@ -225,6 +235,8 @@ class _Child:
         return Outcome(number, kind, detail)
 
     def _said(self, start: int) -> str:
+        if os.fstat(self.printed).st_size == start:
+            return ""
         path = f"/proc/self/fd/{self.printed}"
         with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
             file.seek(start)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import random
 import struct
 import zlib
-from functools import cache
 
-from tests.attack.mutations import BYTES, EXTREMES, bit_flips, bytes_set, number_field
+from tests.attack.mutations import (
+    BYTES,
+    EXTREMES,
+    bit_flips,
+    bytes_set,
+    deflated_zeros,
+    number_field,
+)
 
 SIDES = (0, 1, 2, 8, 255, 4096, 20_000, 65_500, 2**20, 2**31 - 1, 2**31, 2**32 - 1)
 
@@ -61,9 +67,9 @@ def png_chunks(content: bytes, draw: random.Random) -> bytes:
     return content[:8] + joined
 
 
-@cache
 def _zeros(size: int) -> bytes:
-    return zlib.compress(bytes(size))
+    """Zeros as zlib packs them, with their Adler-32."""
+    return b"x\x9c" + deflated_zeros(size) + struct.pack(">HH", size % 65521, 1)
 
 
 def jpeg_segments(content: bytes, draw: random.Random) -> bytes:

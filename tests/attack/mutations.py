@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import struct
+import zlib
 from collections.abc import Callable, Sequence
+from functools import cache
 
 Mutation = Callable[[bytes, random.Random], bytes]
 """Makes a damaged or hostile version of a file's content."""
@@ -85,6 +87,15 @@ def repeated(content: bytes, draw: random.Random) -> bytes:
 
 BYTES = (bit_flips, bytes_set, number_field, cut, removed, inserted, splice, repeated)
 """Mutations of any file."""
+
+
+@cache
+def deflated_zeros(size: int) -> bytes:
+    """What 2 to some power zeros deflate to; a block of them again and again, which is quick."""
+    block = min(size, 2**20)
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    packed = packer.compress(bytes(block)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return packed * (size // block) + b"\3\0"
 
 
 def weighted(own: Sequence[Mutation], share: float = 0.7) -> list[Mutation]:

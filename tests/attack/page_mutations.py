@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import html
 import random
 import re
+import struct
+import zlib
 from functools import cache
 
 from tests.attack import text_mutations
 from tests.attack.archive_mutations import NAMES
+from tests.attack.mutations import deflated_zeros
 
 LINK = re.compile(rb'(<a [^>]*data-name=")([^"]*)("[^>]*href="data:[^;]*;base64,)([^"]*)(")')
 
@@ -48,8 +50,12 @@ def attachments(content: bytes, draw: random.Random) -> bytes:
 
 @cache
 def bomb(power: int) -> bytes:
-    """A gzip file of 2 to some power zeros."""
-    return gzip.compress(bytes(2**power), 6, mtime=0)
+    """A gzip file of 2 to some power zeros, 20 at least."""
+    size, crc, block = 2**power, 0, bytes(2**20)
+    for _ in range(size // len(block)):
+        crc = zlib.crc32(block, crc)
+    head = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+    return head + deflated_zeros(size) + struct.pack("<LL", crc, size)
 
 
 def page(members: dict[str, bytes]) -> bytes:

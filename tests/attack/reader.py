@@ -25,7 +25,6 @@ class Reader:
         mutations: of the file that is damaged.
         damaged: names of the files that are damaged; all if empty.
         starts: whether it may start processes of its own.
-        short: inputs of the short attack in the default tests, fewer of a slow reader.
     """
 
     name: str
@@ -34,7 +33,6 @@ class Reader:
     mutations: Sequence[Mutation]
     damaged: Sequence[str] = ()
     starts: bool = False
-    short: int = 200
 
 
 LARGEST_INPUT = 2**22

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from dataclasses import replace
 
@@ -82,6 +83,7 @@ def test_sound_files_are_the_same_at_any_time(monkeypatch: pytest.MonkeyPatch) -
             for one in vars(module).values():
                 if hasattr(one, "cache_clear"):
                     one.cache_clear()
+        monkeypatch.delitem(sys.modules, "tests.helpers.pickles", raising=False)  # has weights
         monkeypatch.setattr(time, "time", lambda now=1e9 * number: now)
         monkeypatch.setattr(time, "asctime", lambda now=number: str(now))
         torch.manual_seed(number)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from tests.attack.mutations import LARGEST
@@ -127,24 +129,38 @@ def _value(draw: random.Random) -> Any:
     return _copied(draw.choice(VALUES))  # which is changed in its place
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in a value that can be changed: its container and the key there."""
-    found: list[tuple[Any, Any]] = []
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        items = one.items() if isinstance(one, dict) else enumerate(one)
-        for key, inner in items:
-            found.append((one, key))
-            if isinstance(inner, dict | list):
-                waiting.append(inner)
-    return found
+class _Places(Sequence[tuple[Any, Any]]):
+    """Every place in a value that can be changed: its container and the key there.
+
+    Only containers are listed, since a value may have very many places.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.holders: list[Any] = []
+        self.ends: list[int] = []
+        count, waiting = 0, [value] if isinstance(value, dict | list) else []
+        while waiting:
+            one = waiting.pop()
+            if one:
+                count += len(one)
+                self.holders.append(one)
+                self.ends.append(count)
+                inner = one.values() if type(one) is dict else one
+                waiting += [each for each in inner if type(each) in (dict, list)]
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    def __getitem__(self, place: Any) -> Any:
+        number = bisect_right(self.ends, place)
+        holder, at = self.holders[number], place - (self.ends[number - 1] if number else 0)
+        return holder, next(islice(holder, at, None)) if isinstance(holder, dict) else at
 
 
 def changed_value(value: Any, draw: random.Random) -> Any:
     """A value of JSON with one to three changes at random places."""
     for _ in range(draw.randint(1, 3)):
-        places = _places(value) if isinstance(value, dict | list) else []
+        places = _Places(value)
         if not places or draw.random() < 0.02:
             value = _value(draw)
             continue

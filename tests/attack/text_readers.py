@@ -129,7 +129,6 @@ READERS = [
         lambda: [*tables(), *text_logs(), event_files()],
         read_curves,
         weighted((*EVENTS, *text_mutations.TABLE, *text_mutations.TEXT)),
-        short=40,
     ),
     one_file("suite", "x.toml", suites, read_suite, weighted(text_mutations.TOML)),
     Reader("card", lambda: [card()], read_card, weighted(text_mutations.JSON), ("result.json",)),
