@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mtd.training.pairs import Pairs
-from mtd.utils import interruptions
+from mtd.utils import distributed, interruptions
 from mtd.utils.errors import BadInput
 from mtd.utils.resumable import megabytes
 
@@ -28,6 +29,8 @@ AHEAD = 4
 SHARED = Path("/dev/shm")
 """Shared memory of Linux, in which workers hand parts over."""
 
+HEADER = 64
+"""Bytes that PyTorch puts before each tensor in shared memory."""
 
 LONGEST = 75
 """Bytes of the folder for temporary files, in which workers make sockets: their paths have 107."""
@@ -61,19 +64,15 @@ def batches(
         pairs: of noisy and clean crops.
         firsts: first position of each part.
         size: pairs in each part.
-        workers: processes that load parts ahead of time; 0 loads each when it is needed.
+        workers: processes that load parts ahead of time, see `check`; 0 loads each when it is
+            needed.
         pin: whether parts are in pinned memory, for fast copies to a GPU.
 
     Raises:
-        BadInput: workers on a system that cannot fork, with too little shared memory, or whose
-            sockets would have too long paths; or, when it is reached, an image that cannot be read.
+        BadInput: when it is reached, an image that cannot be read.
     """
     if not workers:
         return (pairs.batch(first, size) for first in firsts)
-    if "fork" not in get_all_start_methods():
-        raise BadInput(f"--workers {workers}: this system cannot fork processes; leave it out")
-    _check_shared_memory(pairs, size, workers)
-    _check_sockets(workers)
     loader = DataLoader(
         Positions(pairs, firsts, size),
         batch_size=None,
@@ -86,8 +85,34 @@ def batches(
     return _read(loader)
 
 
-def _check_shared_memory(pairs: Pairs, size: int, workers: int) -> None:
-    """Check that parts of batches can be handed over, or workers would wait for ever.
+def check(pairs: Pairs, parts: int, size: int, workers: int) -> None:
+    """Check, before any process of a run reads ahead, that workers can hand over what they load.
+
+    Else they, or who reads from them, would wait for ever.
+
+    Args:
+        pairs: of noisy and clean crops.
+        parts: number of parts that are read.
+        size: pairs in each part.
+        workers: see `batches`.
+
+    Raises:
+        BadInput: a system that cannot fork, has too little shared memory for all processes of the
+            run on this machine, or whose folder for temporary files has too long a path for
+            sockets.
+    """
+    if not workers:
+        return
+    if "fork" not in get_all_start_methods():
+        raise BadInput(f"--workers {workers}: this system cannot fork processes; leave it out")
+    _check_shared_memory(pairs, parts, size, workers)
+    _check_sockets(workers)
+
+
+def _check_shared_memory(pairs: Pairs, parts: int, size: int, workers: int) -> None:
+    """Check that parts of batches can be handed over.
+
+    Each process has the parts that are loaded ahead, and the one that it works on.
 
     Raises:
         BadInput: there is too little shared memory.
@@ -95,11 +120,15 @@ def _check_shared_memory(pairs: Pairs, size: int, workers: int) -> None:
     if not sys.platform.startswith("linux"):
         return
     channels = pairs.photographs[0].channels
-    need = workers * AHEAD * size * 2 * channels * pairs.crop**2 * 4  # noisy and clean, float32
+    pages = -(-(size * channels * pairs.crop**2 * 4 + HEADER) // mmap.PAGESIZE)  # of float32
+    part = 2 * pages * mmap.PAGESIZE  # noisy and clean
+    processes = distributed.processes_here()
+    need = processes * min(workers * AHEAD + 1, parts) * part
     free = shutil.disk_usage(SHARED).free if SHARED.is_dir() else 0
     if free < need:
+        of = f" for {processes} processes" if processes > 1 else ""
         raise BadInput(
-            f"--workers {workers}: needs {megabytes(need)} of shared memory, and {SHARED} has "
+            f"--workers {workers}: needs {megabytes(need)} of shared memory{of}, and {SHARED} has "
             f"{megabytes(free)}: give fewer, leave it out, or make {SHARED} larger"
         )
 

@@ -47,7 +47,8 @@ class Trainer:
         reading: how photographs are read.
 
     Raises:
-        BadInput: no training images, an absent device, or a batch that cannot be divided.
+        BadInput: no training images, an absent device, a batch that cannot be divided, or too
+            little shared memory for processes that read ahead.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Trainer:
         self.pairs = open_pairs(recipe, reading, self.device)
         self.noise_streams = [self.pairs.noise_stream]
         self.workers = reading.workers
+        count = run.steps * self.parts.accumulate
+        prefetch.check(self.pairs, count, self.parts.size, self.workers)
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
         self.network = registry.build(recipe.network)
         self.network.initialize(seeds.generator("weights", run.seed))

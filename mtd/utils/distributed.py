@@ -202,6 +202,15 @@ def _from_environment(name: str, default: int, lowest: int = 0) -> int:
     return int(text)
 
 
+def processes_here() -> int:
+    """How many processes a launcher has started on this machine, this one included.
+
+    Raises:
+        BadInput: LOCAL_WORLD_SIZE, which torchrun sets, is no number of processes.
+    """
+    return _from_environment("LOCAL_WORLD_SIZE", 1, lowest=1)
+
+
 def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
     """Join the process group of a launcher, if there is one, and choose this process's device.
 

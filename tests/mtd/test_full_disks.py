@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from mtd.training import run as training_run
 from mtd.training import state as training_state
 from mtd.training.logs import Log
 from mtd.training.pairs import TrainingPairs
+from mtd.training.reading import Reading
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput, Unwritable
 from tests.helpers.images import photos_in
@@ -159,8 +161,34 @@ def test_a_removed_output_folder_is_one_line(pair, monkeypatch, in_process):
 def test_too_little_shared_memory_for_workers_is_one_line(photos, tmp_path, monkeypatch):
     pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
     monkeypatch.setattr(prefetch, "SHARED", tmp_path / "absent")
-    with pytest.raises(BadInput, match=r"--workers 2: needs 98304 bytes of shared.* has 0 bytes"):
-        prefetch.batches(pairs, [0, 2], 2, 2)
+    with pytest.raises(BadInput, match=r"--workers 2: needs 32768 bytes of shared.* has 0 bytes"):
+        prefetch.check(pairs, 2, 2, 2)
+    plan = make(photos)
+    with pytest.raises(BadInput, match=r"--workers 2: needs \S+ \w+ of shared memory, and"):
+        training_run.train(plan, tmp_path / "run", quiet=True, reading=Reading(workers=2))
+
+
+PART = 2 * 4 * 4096
+"""Bytes of noisy and clean crops: four of 3 x 16 x 16 in float32, with their header, are 12352."""
+
+
+@pytest.mark.parametrize(
+    "parts, workers, processes, held",
+    [(1, 2, "1", 1), (2, 2, "1", 2), (8, 2, "1", 8), (10**9, 2, "1", 9), (10**9, 3, "4", 4 * 13)],
+)
+def test_shared_memory_is_for_what_all_processes_of_a_machine_hold(
+    photos, monkeypatch, parts, workers, processes, held
+):
+    """Four parts that each worker loads ahead and one that is worked on, if there are so many."""
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    free = held * PART
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    prefetch.check(pairs, parts, 4, workers)
+    free -= 1
+    of = f" for {processes} processes" if processes != "1" else ""
+    with pytest.raises(BadInput, match=rf"needs \S+ \w+ of shared memory{of}, and /dev/shm has"):
+        prefetch.check(pairs, parts, 4, workers)
 
 
 def test_a_long_path_of_temporary_files_is_one_line_with_workers(photos, monkeypatch):
@@ -170,7 +198,7 @@ def test_a_long_path_of_temporary_files_is_one_line_with_workers(photos, monkeyp
     with pytest.raises(
         BadInput, match=r"^--workers 2: /x{75} is too long for the paths of sockets"
     ):
-        prefetch.batches(pairs, [0, 2], 2, 2)
+        prefetch.check(pairs, 2, 2, 2)
 
 
 def test_a_line_for_any_reason(tmp_path):
