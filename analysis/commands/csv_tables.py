@@ -85,11 +85,12 @@ def header(content: bytes, place: Path) -> list[str]:
 
 def each_text(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     """A table with a change of each text and each column's name."""
-    changed = frame.rename(columns=lambda name: change(name) if isinstance(name, str) else name)
-    for place, dtype in enumerate(changed.dtypes):
-        if pd.api.types.is_numeric_dtype(dtype):
+    names = {name: change(name) for name in frame.columns if isinstance(name, str)}
+    other_names = any(name != new for name, new in names.items())
+    changed = frame.rename(columns=names) if other_names else frame.copy(deep=False)
+    for place, (_, column) in enumerate(frame.items()):
+        if pd.api.types.is_numeric_dtype(column.dtype):
             continue
-        column = changed.iloc[:, place]
         texts = [value for value in column.unique() if isinstance(value, str)]
         new = {value: change(value) for value in texts if change(value) != value}
         if new:

@@ -157,6 +157,16 @@ def untrained_option() -> Any:
     )
 
 
+TYPES: dict[type, dict[str, Any]] = {}
+"""The types of the fields of each class of settings, which are texts in the code."""
+
+
+def _types(settings: type) -> dict[str, Any]:
+    if settings not in TYPES:
+        TYPES[settings] = get_type_hints(settings)
+    return TYPES[settings]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Typed, checked and frozen fields, each declared by `option`."""
@@ -167,7 +177,7 @@ class Options:
         Raises:
             BadInput: a value of another type, or out of range.
         """
-        kinds = get_type_hints(type(self))
+        kinds = _types(type(self))
         for item in fields(self):
             value = getattr(self, item.name)
             if checked(item.name, kinds[item.name], item.metadata["option"], value) != value:
@@ -181,7 +191,7 @@ class Options:
             BadInput: an unknown setting, or a value that cannot be used.
         """
         known = {item.name: item for item in fields(cls)}
-        kinds = get_type_hints(cls)
+        kinds = _types(cls)
         converted = {}
         for name, value in values.items():
             if name not in known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,9 @@ def photographs(*folders: str | Path, page: int | None = None) -> list[Photograp
     ]
 
 
+@cache
 def _bundled(name: str) -> Photograph:
+    """A bundled photograph, which is decoded once."""
     import skimage.data
 
     pixels = np.ascontiguousarray(getattr(skimage.data, name)()[..., :3])

@@ -85,13 +85,17 @@ class _PillowLimit:
 PILLOW_LIMIT = _PillowLimit()
 
 
+BUFFER = io.DEFAULT_BUFFER_SIZE
+_read = io.BufferedReader.read
+
+
 class _Bounded(io.BufferedReader):
     """A file of which no more is read, and allocated, than there is."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
+        if size is not None and size > BUFFER:
             size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
-        return super().read(size)
+        return _read(self, size)  # as quick as can be: some formats are read byte by byte
 
 
 @contextmanager

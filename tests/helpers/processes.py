@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from analysis.commands.registry import BUILT_IN
 from tests.helpers.paths import ROOT
 
 HANGS = 600
@@ -30,6 +31,8 @@ SERVER.set_forkserver_preload(
         *("matplotlib.figure", "matplotlib.backends.backend_agg", "seaborn", "skimage.io"),
         *("mtd.loading.load", "mtd.train", "mtd.training.run", "analysis.engine.run"),
         *("ipykernel.kernelapp", "analysis.report.publish", "tests.attack.readers"),
+        *("analysis.curves.result", "analysis.compare_cards.cards"),
+        *(f"analysis.{name}.command" for name in BUILT_IN),
     ]
 )
 
