@@ -47,12 +47,12 @@ def replaced(path: Path, before: str, after: str) -> bool:
     old, new = (by_key(compile(source, str(path), "exec")) for source in (before, after))
     if old.keys() != new.keys():
         return False
-    live = functions(path)
     changed = [key for key in old if own(old[key]) != own(new[key])]
+    if not changed or any("<lambda>" in name or name == "<module>" for name, _ in changed):
+        return False
+    live = functions(path)
     roots = {name.split(".<locals>")[0] for name, _ in live}
-    if not changed or any(
-        "<lambda>" in name or name.split(".<locals>")[0] not in roots for name, _ in changed
-    ):
+    if any(name.split(".<locals>")[0] not in roots for name, _ in changed):
         return False
     for key, of in live.items():
         for function in of:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from tests.attack.kills import JOBS, SIGNALS, Attack, Job, plans
+from tests.attack.kills import BATCHES, FEW, JOBS, SIGNALS, Attack, Job, analysis, plans
 from tests.helpers.file_server import FileServer, serving
 from tests.helpers.images import photos_in
 from tests.helpers.networks import TINY, tiny_network
@@ -121,8 +121,9 @@ def test_killed_on_both_sides_of_every_rename(place, server, name):
 
 def test_a_few_kills(place, server):
     """The short version: one kill of each kind."""
-    attack = attacked(BY_NAME["brightness"], place, server)
+    small = ("plain.pth", "--images", "photos", *FEW, *BATCHES)
+    attack = attacked(analysis("brightness", *small), place, server)
     for number, sent in enumerate(SIGNALS):
         side = ("before", "after")[number % 2]
-        assert attack.at_rename(3 + 2 * number, side, sent)
+        assert attack.at_rename(2 + number, side, sent)
     attack.finish()

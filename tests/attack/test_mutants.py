@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 
@@ -29,12 +30,14 @@ add_three = adder(3)
 
 @pytest.fixture
 def module(tmp_path):
+    gc.freeze()  # what is there already is not searched for functions
     path = tmp_path / "arithmetic.py"
     path.write_text(SOURCE)
     spec = importlib.util.spec_from_file_location("arithmetic", path)
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
-    return found, path
+    yield found, path
+    gc.unfreeze()
 
 
 def test_functions_in_memory_get_the_changed_code(module):

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -31,6 +32,13 @@ SAMPLES = " 0a1A_-,.:/[](){}<>\"'\\#@=*+|&;\n\t\x1bxyz9"
 Continue = Callable[[int], bool]
 
 
+@cache
+def _parsed(pattern: str, flags: int) -> tuple[list[Any], int, dict[Any, bool]]:
+    """The tree of a pattern, its flags, and which characters its classes hold, as far as known."""
+    parsed = _parser.parse(pattern, flags)
+    return list(parsed), parsed.state.flags, {}
+
+
 class Steps:
     """Counts the steps of one pattern.
 
@@ -41,14 +49,13 @@ class Steps:
     """
 
     def __init__(self, pattern: str, flags: int = 0, most: int = 10**6) -> None:
-        self.tree = list(_parser.parse(pattern, flags))
-        self.fold = bool(_parser.parse(pattern, flags).state.flags & re.IGNORECASE)
+        self.tree, own, self.known = _parsed(pattern, flags)
+        self.fold = bool(own & re.IGNORECASE)
         self.dot = bool(flags & re.DOTALL)
         self.lines = bool(flags & re.MULTILINE)
         self.most, self.count = most, 0
         self.groups: dict[int, tuple[int, int]] = {}
         self.text = ""
-        self.known: dict[Any, bool] = {}
 
     def spans(self, text: str, method: str) -> list[tuple[int, int]]:
         """What `findall`, `search`, `match` or `fullmatch` finds; `count` has the steps."""

@@ -152,6 +152,7 @@ def test_a_removed_output_folder_is_one_line(pair, monkeypatch, in_process):
 
     monkeypatch.setattr(ActivationCache, "put", put)
     given = ("plain.pth", "--crop", "16", "--limit", "4", "--batch-size", "2", "--quiet")
+    given = (*given, "--noise", "gaussian:15", "--noise", "poisson:3")
     code, _, err = in_process(command.main, *given, "--output-dir", "run")
     assert (code, err) == (2, "error: run: removed while the run went on; start it anew\n")
     assert not Path("run").exists()

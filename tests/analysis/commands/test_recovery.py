@@ -18,7 +18,9 @@ from mtd.inference.forward import denoise
 from tests.helpers.run_folders import contents
 
 COMMON = ("plain.pth", "hidden.pth", "--crop", "16", "--limit", "6", "--quiet")
-RUN = (*COMMON, "--noise", "gaussian:15", "--noise", "poisson:3")
+NOISES = ("--noise", "gaussian:15", "--noise", "poisson:3")
+RUN = (*COMMON, *NOISES)
+OF_ONE = ("plain.pth", *COMMON[2:], *NOISES)
 
 
 @pytest.fixture
@@ -60,18 +62,19 @@ ERRORS = (
 def test_out_of_memory_continues_as_with_smaller_batches(folder, monkeypatch, name, error):
     size = "6" if name == "cka" else "3"
     more = ("--limit", "12") if name == "cka" else ()
-    expected = contents(start(name, *RUN, *more, "--batch-size", size, "--output-dir", "small"))
+    given = (*(OF_ONE if name == "brightness" else RUN), *more, "--output-dir")
+    expected = contents(start(name, *given, "small", "--batch-size", size))
     limited(monkeypatch, int(size), error)
-    path = start(name, *RUN, *more, "--output-dir", "short")
+    path = start(name, *given, "short")
     assert contents(path) == expected
     (entry,) = json.loads((path / "run.json").read_text())["runs"]
     assert entry["changes"] == {"batch_size": int(size), "left_out": {}} and entry["finished"]
-    assert contents(start(name, *RUN, *more, "--output-dir", "short", "--resume")) == expected
-    assert contents(start(name, *RUN, *more, "--output-dir", "short")) == expected
+    assert contents(start(name, *given, "short", "--resume")) == expected
+    assert contents(start(name, *given, "short")) == expected
 
 
 def test_an_interrupted_run_keeps_its_smaller_batches(folder, monkeypatch):
-    expected = contents(start("brightness", *RUN, "--batch-size", "1", "--output-dir", "small"))
+    expected = contents(start("brightness", *OF_ONE, "--batch-size", "1", "--output-dir", "small"))
     limited(monkeypatch, 1, ERRORS[0])
     original, calls = forward.denoise, 0
 
@@ -84,8 +87,8 @@ def test_an_interrupted_run_keeps_its_smaller_batches(folder, monkeypatch):
 
     monkeypatch.setattr(forward, "denoise", interrupted)
     with pytest.raises(KeyboardInterrupt, match="--resume"):
-        start("brightness", *RUN, "--output-dir", "short")
-    assert contents(start("brightness", *RUN, "--output-dir", "short", "--resume")) == expected
+        start("brightness", *OF_ONE, "--output-dir", "short")
+    assert contents(start("brightness", *OF_ONE, "--output-dir", "short", "--resume")) == expected
 
 
 def test_a_batch_that_cannot_be_smaller_is_one_line(folder, monkeypatch, in_process):
