@@ -252,6 +252,7 @@ def _loop(
                 speed = counted * run.batch_size / seconds
                 with ranks.raise_on_all_ranks():
                     if log is not None:
+                        _check_there(trainer.folder)
                         log.loss(step, mean, trainer.learning_rate(step - 1), speed)
                 bar.set_postfix_str(f"loss {mean:.4f}, {speed:.1f} images/s")
                 total.zero_()
@@ -271,10 +272,21 @@ def _loop(
     return False
 
 
+def _check_there(folder: Path) -> None:
+    """Check that a run's folder was not removed, or parts of it would be written anew.
+
+    Raises:
+        BadInput: it was.
+    """
+    if not (folder / RECIPE).exists():
+        raise BadInput(f"{folder}: removed while the run went on; start it anew")
+
+
 def _validate_and_save(
     trainer: Trainer, log: Log, validator: Validator | None, current: Slice, due: Intervals
 ) -> None:
     """What is due after a step on rank 0; where time is limited, the first time to measure it."""
+    _check_there(trainer.folder)
     step = trainer.step
     measures = due.waits(step) and current.unmeasured
     if validator and due.validates(step):
