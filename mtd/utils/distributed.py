@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
+from mtd.utils import interruptions
 from mtd.utils.errors import BadInput, Failed
 
 Item = TypeVar("Item")
@@ -27,6 +28,9 @@ Result = TypeVar("Result")
 PATIENCE = timedelta(hours=2)
 """How long one process waits for another that is still working. A process that has died breaks the
 connection and is not waited for."""
+
+TORCHRUN = "TORCHELASTIC_RUN_ID"
+"""What torchrun sets, which starts the processes itself."""
 
 FAILED = "failed"
 """Name in the store under which a process says that it failed."""
@@ -241,6 +245,8 @@ def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
             f"WORLD_SIZE is {size} but RANK is not set: start with torchrun, or unset it"
         )
     _from_environment("RANK", 0)
+    if TORCHRUN in os.environ:  # else a launcher need not be what started this process
+        interruptions.end_with_parent()
     local = _from_environment("LOCAL_RANK", 0)
     if device.startswith("cuda"):
         if device != "cuda":

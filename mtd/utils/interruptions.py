@@ -6,7 +6,9 @@ it is closed. Whatever was ignored when the command was started, as by `nohup`, 
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +26,18 @@ send it twice."""
 INTERRUPTED = 128 + signal.SIGINT
 """The exit status after Ctrl-C."""
 
+PARENT_DEATH = 1
+"""PR_SET_PDEATHSIG of Linux's prctl."""
+
 _last: tuple[int, float] | None = None
+
+
+def end_with_parent() -> None:
+    """Let SIGTERM come when the process ends that started this one, however it does; on Linux."""
+    if sys.platform == "linux":
+        prctl = getattr(ctypes.CDLL(None), "prctl", None)
+        if prctl is not None:
+            prctl(PARENT_DEATH, ctypes.c_ulong(signal.SIGTERM), *[ctypes.c_ulong(0)] * 3)
 
 
 def note(number: int) -> bool:

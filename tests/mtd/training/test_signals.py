@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from mtd.training import run as training_run
-from tests.helpers.processes import HANGS, Forked, environment, two_started
+from tests.helpers.processes import HANGS, Forked, environment, free_port, two_started
 from tests.helpers.training import SMALL, make, weights_of
 
 ENDS = ("interrupted", "failed", "error", "Traceback")
@@ -80,6 +81,30 @@ def test_a_signal_to_a_group_with_readers_saves_the_state(photos, tmp_path):
     assert (tmp_path / "run/state.pt").is_file()
     with pytest.raises(ProcessLookupError):  # none of them is left
         os.killpg(process.pid, 0)
+
+
+@pytest.mark.attack
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_processes_of_a_launcher_that_is_killed_save_the_state_and_end(photos, tmp_path):
+    port = ("--master-port", str(free_port()))
+    start = ("-m", "torch.distributed.run", "--nproc-per-node", "2", *port)
+    launcher = Forked(*start, *command(photos, *ENDLESS), cwd=tmp_path, variables=environment())
+    children: list[int] = []
+    with ended(launcher):
+        wait_for(lambda: rows(tmp_path / "run") >= 1, launcher)
+        place = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children")
+        children = [int(word) for word in place.read_text().split()]
+    assert len(children) >= 2
+    wait_for(lambda: not any(running(child) for child in children))
+    assert torch.load(tmp_path / "run/state.pt", weights_only=True)["step"]
+
+
+def running(pid: int) -> bool:
+    """Whether a process has not ended; one that nobody has waited for has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_another_number_of_processes_continues(photos, tmp_path):

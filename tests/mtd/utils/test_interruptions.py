@@ -10,9 +10,10 @@ import sys
 
 import pytest
 
-from mtd.utils import interruptions, output
+from mtd.utils import distributed, interruptions, output
+from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
-from tests.helpers.processes import HANGS, environment
+from tests.helpers.processes import HANGS, environment, fresh
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -109,3 +110,43 @@ def test_without_descriptors_nothing_is_printed_into_files(tmp_path):
         started = f"{shlex.quote(sys.executable)} command.py {closed}"
         done = subprocess.run(started, check=False, capture_output=True, **given)
         assert (done.returncode, (tmp_path / "result").read_text()) == (0, "42"), closed
+
+
+CHILD = """
+import os, sys, time
+from pathlib import Path
+from mtd.utils import interruptions
+if os.fork():
+    while not Path("begun").exists():
+        time.sleep(0.005)
+    os.kill(os.getpid(), 9)
+interruptions.end_with_parent()
+try:
+    with interruptions.raised():
+        Path("begun").touch()
+        time.sleep(60)
+except KeyboardInterrupt:
+    Path("ended").write_text(str(interruptions.status()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_process_is_interrupted_when_the_one_that_started_it_is_killed(tmp_path):
+    assert fresh("-c", CHILD, cwd=tmp_path).returncode == -signal.SIGKILL  # both have closed stdout
+    assert (tmp_path / "ended").read_text() == str(128 + signal.SIGTERM)
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "another"])
+def test_processes_of_torchrun_alone_end_with_it(monkeypatch, launcher):
+    """Of another launcher, what started a process may end while it works."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "x")  # where the start ends in this test
+    monkeypatch.delenv(distributed.TORCHRUN, raising=False)
+    if launcher == "torchrun":
+        monkeypatch.setenv(distributed.TORCHRUN, "none")
+    asked = []
+    monkeypatch.setattr(interruptions, "end_with_parent", lambda: asked.append(1))
+    with pytest.raises(BadInput, match="LOCAL_RANK is 'x'"):
+        distributed.start("cpu", steady=False)
+    assert bool(asked) == (launcher == "torchrun")
