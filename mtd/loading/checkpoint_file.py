@@ -29,7 +29,7 @@ from mtd.networks import registry
 from mtd.networks.config import Config
 from mtd.networks.swinir import is_recomputable
 from mtd.networks.weights import weights_digest
-from mtd.utils import atomic_write, input_files, limits
+from mtd.utils import atomic_write, input_files, limits, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
@@ -269,14 +269,15 @@ def save(
         for key, value in weights.items()
         if not is_recomputable(key)
     }
-    about: dict[str, Any] = {
+    given = {
         WEIGHTS: weights_digest(plain),
         "network": registry.describe(network),
         "mask": mask.to_dict(),
         "training": dict(training or {}),
     }
-    about[ABOUT] = about_digest(json.loads(json.dumps(about)))
-    text = json.dumps(about, sort_keys=True)
+    about: dict[str, Any] = output.plain(given)  # JSON for every reader
+    about[ABOUT] = about_digest(about)
+    text = json.dumps(about, sort_keys=True, allow_nan=False)
     if path.suffix == ".safetensors":
         from safetensors.torch import save as to_bytes
 

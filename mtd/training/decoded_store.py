@@ -95,7 +95,8 @@ def build(
         if temporary is not None:
             temporary.unlink(missing_ok=True)
     about = {"listing": listing(photographs), "entries": entries, "pixels": total.hexdigest()}
-    atomic_write.write(folder / INDEX, json.dumps(about | {"sha256": _digest(about)}))
+    index = json.dumps(about | {"sha256": _digest(about)}, allow_nan=False)
+    atomic_write.write(folder / INDEX, index)
 
 
 def stored(

@@ -20,7 +20,7 @@ from mtd.masking import MaskPolicy
 from mtd.networks import registry
 from mtd.networks.weights import weights_digest
 from mtd.utils.errors import BadInput
-from tests.helpers.architectures import TINY, tiny
+from tests.helpers.architectures import TINY, saved, tiny
 
 DEEP: Any = 3
 for _ in range(95):
@@ -138,3 +138,18 @@ def test_what_is_left_out_is_said(tmp_path, capsys):
     assert facts["training"] == {"crop": 8} and models.lines(facts)
     said = "read without what it says of its training under noise, steps, which has another type"
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_numbers_that_json_does_not_have_are_written_for_every_reader(tmp_path, suffix):
+    network, path = tiny("DnCNN"), tmp_path / f"a{suffix}"
+    about = {"best": float("inf"), "loss": float("nan"), "seed": 3, "folders": ("a", "b")}
+    saved(network, path, **about)
+    content = path.read_bytes()
+    assert b"NaN" not in content and b": Infinity" not in content
+    assert checkpoint_file.read(path).metadata["training"] == {
+        **about,
+        "best": "inf",
+        "loss": None,
+        "folders": ["a", "b"],
+    }
