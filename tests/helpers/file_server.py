@@ -1,4 +1,4 @@
-"""A server of a few files on 127.0.0.1, which can break off, forget ranges, or answer 404."""
+"""A server of a few files on 127.0.0.1: it can break off, forget ranges, redirect, answer 404."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class FileServer:
         validators: whether it sends ETags.
         conditions: whether it heeds If-Range.
         lengths: whether it says how long its answers are; else their end closes the connection.
+        redirects: by name, the name that a request is redirected to.
         requests: name and range of every request.
     """
 
@@ -32,6 +33,7 @@ class FileServer:
     validators: bool = True
     conditions: bool = True
     lengths: bool = True
+    redirects: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def tag(self, name: str) -> str:
@@ -66,6 +68,12 @@ def answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
     name = request.path.lstrip("/")
     wanted = request.headers.get("Range")
     state.requests.append((name, wanted))
+    if name in state.redirects:
+        request.send_response(302)
+        request.send_header("Location", f"/{state.redirects[name]}")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+        return
     if name not in state.files:
         request.send_error(404)
         return

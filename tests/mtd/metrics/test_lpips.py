@@ -19,6 +19,7 @@ from mtd.data.image_io import read_rgb
 from mtd.metrics import lpips as metrics_lpips
 from mtd.metrics.lpips import LPIPS, NoBackbone
 from mtd.utils.errors import BadInput
+from tests.helpers.file_server import serving
 from tests.helpers.lpips_backbone import SHAPES
 from tests.helpers.paths import data_folder
 
@@ -119,6 +120,31 @@ def test_the_cache_is_used_without_a_download(backbone, tmp_path, monkeypatch):
     backbone.rename(place)
     output, clean = drawn()
     assert LPIPS()(output, clean).shape == (3,)
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_download_may_be_redirected_and_its_digest_is_checked(
+    backbone, tmp_path, monkeypatch, sound
+):
+    from torchvision.models import AlexNet_Weights
+
+    name = f"alexnet-owt-{metrics_lpips.DIGEST}.pth"
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(metrics_lpips, "BACKBONE", name)
+    content = backbone.read_bytes() if sound else backbone.read_bytes()[:-1] + b"x"
+    with serving(held=content) as server:
+        server.redirects = {name: "elsewhere", "elsewhere": "held"}
+        weights = AlexNet_Weights.IMAGENET1K_V1.value
+        monkeypatch.setattr(weights, "url", server.address + name)
+        if sound:
+            place = metrics_lpips.fetch()
+            assert place == metrics_lpips.cached() and place.read_bytes() == content
+            assert metrics_lpips.read(place)[0].startswith(metrics_lpips.DIGEST)
+        else:
+            with pytest.raises(NoBackbone, match=r"could not be downloaded \(invalid hash value"):
+                metrics_lpips.fetch()
+            assert not metrics_lpips.cached().exists()
+    assert [asked for asked, _ in server.requests] == [name, "elsewhere", "held"]
 
 
 def test_without_the_file_and_a_connection_the_way_out_is_named(tmp_path, monkeypatch):
