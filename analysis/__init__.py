@@ -8,9 +8,13 @@ import os
 import sys
 
 # by os alone: any other module might be one of the working folder
+try:
+    _started_in = os.getcwd()  # noqa: PTH109
+except OSError:  # it was removed
+    _started_in = ""
 if (
     sys.argv[:1] == ["-m"]
-    and sys.path[:1] == [os.getcwd()]  # noqa: PTH109
+    and sys.path[:1] == [_started_in]
     and sys.path[:1] != [os.path.dirname(__path__[0])]  # noqa: PTH120
 ):
     del sys.path[0]  # which `python -m` adds: files of the working folder shadow no library

@@ -163,6 +163,8 @@ class ActivationCache:
         if self.folder is None:
             return
         doomed = self.folder.with_name(f".{FOLDER}")
+        if doomed.is_symlink():
+            doomed.unlink()
         if self.folder.is_dir():
             # renamed in one step, so that no run ever reads a half-deleted cache
             shutil.rmtree(doomed, ignore_errors=True)

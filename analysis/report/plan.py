@@ -71,7 +71,8 @@ class Noises:
 
     def possible(self, specs: Collection[str]) -> Noises:
         """The same without those of the suite that are not among some specifications."""
-        benchmark = tuple(spec for spec in self.benchmark if spec in specs)
+        known = frozenset(specs)
+        benchmark = tuple(spec for spec in self.benchmark if spec in known)
         return replace(self, benchmark=benchmark, suite=self.suite and self.suite.of(specs))
 
 

@@ -16,6 +16,7 @@ from analysis.report import requests
 from analysis.report.settings import ReportSettings
 from mtd.loading import classical, zoo
 from mtd.loading.hub import PREFIX
+from mtd.utils import limits
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
@@ -50,6 +51,7 @@ def reported(
         settings = ReportSettings.of(**values)
     except (BadInput, TypeError, ValueError) as error:
         raise BadInput(f"{place}: its manifest is damaged ({error})") from None
+    limits.NOISES.check(len(settings.noises or ()), f"{place}: its settings")
     requested = requests.from_json(manifest.get("requests"), place)
     if manifest.get("arguments") != [*requests.arguments(requested), *arguments_of(settings)]:
         raise BadInput(f"{place}: its manifest is damaged (arguments: not those of its settings)")

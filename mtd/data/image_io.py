@@ -291,7 +291,7 @@ def _visible(folder: Path, suffixes: Sequence[str] = ()) -> list[Path]:
     Raises:
         BadInput: it cannot be read, or one with a certain suffix is a FIFO, socket or device.
     """
-    found = []
+    found, path = [], folder
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -302,7 +302,7 @@ def _visible(folder: Path, suffixes: Sequence[str] = ()) -> list[Path]:
                 if not entry.is_file() and path.suffix.lower() in suffixes and _mode(path):
                     input_files.check(path)
     except OSError as error:
-        raise input_files.unreadable(folder, error) from None
+        raise input_files.unreadable(path, error) from None
     return sorted(found)
 
 

@@ -6,6 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mtd.networks import window_attention
-from mtd.training import slices
+from mtd.training import logs, slices, validation
 from mtd.training import state as training_state
 from mtd.training.config import Recipe
 from mtd.training.interrupts import finishing_steps
@@ -25,12 +26,15 @@ from mtd.training.reading import Reading
 from mtd.training.slices import SAVING, VALIDATION, OutOfTime, Slice, TimeLimit
 from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
-from mtd.utils import atomic_write, input_files, interruptions
+from mtd.utils import atomic_write, folder_files, input_files, interruptions, locks
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
 MODEL, AVERAGE, RECIPE = "model.pth", "average.pth", "recipe.json"
+TABLES = (logs.LOG, logs.VALIDATION, logs.SLICES, logs.SIGMAS)
+WRITTEN = (RECIPE, *TABLES, logs.EVENTS, validation.FOLDER)
+"""Files and folders in that of a run, but for states and models."""
 
 
 def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
@@ -39,8 +43,10 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
     The photographs of a run may have moved, or be in an archive now: its state identifies them.
 
     Raises:
-        BadInput: the folder holds a run and `resume` is false, or one with another recipe.
+        BadInput: the folder holds a run and `resume` is false, one with another recipe, or a link.
     """
+    for name in WRITTEN:
+        folder_files.path_of(folder, name)  # nothing is written where a link leads
     path = folder / RECIPE
     begun = training_state.exists(folder) or any(folder.glob("*.pth"))
     if begun and not resume:
@@ -60,7 +66,8 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
             f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
         )
     for partial in folder.glob(f"{atomic_write.TEMPORARY}*"):  # of a write that was killed
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            atomic_write.remove_left(partial)
     if not begun:
         atomic_write.write(path, json.dumps(recipe.to_dict(), indent=2, allow_nan=False) + "\n")
     return begun
@@ -124,14 +131,32 @@ def train(
         limit: the time for it; the clock of rank 0 counts.
 
     Raises:
-        BadInput: no training images, an absent device, a folder that cannot be used, too little
-            memory for the smallest part of a batch, or a loss that is not finite.
+        BadInput: no training images, an absent device, a folder that cannot be used, or that
+            another training uses, too little memory for the smallest part of a batch, or a loss
+            that is not finite.
         OutOfTime: the time is up; the state is saved.
         KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP to any process; the step is finished,
             and saved as at the end of a slice, without a validation.
     """
-    quiet = quiet or not ranks.first
-    reading = replace(reading or Reading(), quiet=quiet)
+    with ExitStack() as held:
+        reading = replace(reading or Reading(), quiet=quiet or not ranks.first)
+        limit = limit or TimeLimit()
+        return _train(recipe, folder, device, resume, command, ranks, reading, limit, held)
+
+
+def _train(
+    recipe: Recipe,
+    folder: Path,
+    device: str | torch.device,
+    resume: bool,
+    command: str,
+    ranks: Ranks,
+    reading: Reading,
+    limit: TimeLimit,
+    held: ExitStack,
+) -> Path:
+    """See `train`; `held` is for the lock of the folder."""
+    quiet = reading.quiet
     with ranks.raise_on_all_ranks():
         trainer = Trainer(recipe, folder, device, command, ranks, reading)
         settings = recipe.validation
@@ -149,6 +174,7 @@ def train(
     begun = False
     with ranks.raise_on_all_ranks():
         if ranks.first:
+            held.enter_context(locks.alone(folder, "trains into"))
             begun = prepare(recipe, folder, resume)
     begun = ranks.gather(begun)[0]
     with ranks.raise_on_all_ranks():
@@ -170,7 +196,6 @@ def train(
         trainer.tables = log.texts
         log.record_sigmas(validator.sigmas if validator else [])
     _describe(trainer, quiet)
-    limit = limit or TimeLimit()
     first = slices.seconds_first(folder, slices.device_name(trainer.device))
     current = Slice(trainer.step, limit, first)
     try:

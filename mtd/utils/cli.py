@@ -117,12 +117,17 @@ def check_names() -> None:
     """Check that the arguments and the working folder can be written into tables and pages.
 
     Raises:
-        BadInput: one is not UTF-8.
+        BadInput: one is not UTF-8, or the working folder is gone, without which libraries fail.
     """
     for argument in sys.argv[1:]:
         input_files.check_name(argument)
-    with suppress(OSError):
-        input_files.check_name(Path.cwd())
+    try:
+        place = Path.cwd()
+    except FileNotFoundError:
+        raise BadInput("the working folder was removed: start the command in another") from None
+    except OSError:
+        return
+    input_files.check_name(place)
 
 
 def outcome(main: Callable[[], None]) -> tuple[int, str | None]:

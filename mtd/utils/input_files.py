@@ -91,7 +91,7 @@ def check_name(path: str | Path) -> None:
         BadInput: it is a file's whose bytes are no UTF-8.
     """
     if HALF.search(str(path)):
-        raise BadInput(f"{path}: its name is not UTF-8; rename it")
+        raise BadInput(f"{path}: its name is not UTF-8; rename it, or set LC_ALL=C.UTF-8")
 
 
 def unreadable(path: str | Path, error: Exception) -> BadInput:

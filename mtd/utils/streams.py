@@ -98,3 +98,4 @@ def open_descriptors() -> None:
                 if opened != number:
                     os.dup2(opened, number)
                     os.close(opened)
+                os.set_inheritable(number, True)  # as they are from a shell; kernels print, too

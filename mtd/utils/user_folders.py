@@ -48,6 +48,9 @@ def home(path: str) -> str:
 
 
 def writable(folder: Path) -> bool:
-    """Whether a folder can be written, or be created."""
-    existing = next(one for one in (folder, *folder.parents) if one.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK)
+    """Whether a folder can be written, or be created; not where the user may not look."""
+    try:
+        existing = next(one for one in (folder, *folder.parents) if one.exists())
+        return existing.is_dir() and os.access(existing, os.W_OK)
+    except OSError:
+        return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from mtd.training import run as training_run
 from mtd.training.trainer import Trainer
 from mtd.utils.errors import BadInput, Unwritable
 from tests.helpers.images import photos_in
+from tests.helpers.processes import HANGS, environment
 from tests.helpers.training import make
 
 Command = Callable[..., tuple[int, str, str]]
@@ -179,3 +182,12 @@ def test_a_fifo_among_images_is_refused_before_anything_is_computed(
         code, _, err = in_process(main, *given)
         assert (code, err) == (2, "error: photos/z.png is a FIFO: expected a file\n")
         assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("module", ["mtd.denoise", "analysis.brightness"])
+def test_a_working_folder_that_was_removed_before(tmp_path: Path, module: str) -> None:
+    command = f"mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} -m {module} a b c"
+    given = {"shell": True, "cwd": tmp_path, "env": environment(), "timeout": HANGS}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, **given)
+    expected = "error: the working folder was removed: start the command in another\n"
+    assert (done.returncode, done.stderr) == (2, expected)

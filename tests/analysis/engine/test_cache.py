@@ -42,3 +42,13 @@ def test_a_cached_file_that_was_cut_short_is_not_used(tmp_path, length):
     (path,) = (tmp_path / "cache").iterdir()
     path.write_bytes(path.read_bytes()[:length])
     assert cache.get(KEY) is None
+
+
+def test_a_link_where_a_cache_is_moved_to_be_deleted_is_removed(tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
+    (tmp_path / "run").mkdir()
+    cache = stored(tmp_path / "run")
+    (tmp_path / "run" / ".cache").symlink_to(tmp_path / "precious")
+    cache.clear()
+    assert not list((tmp_path / "run").iterdir()) and (tmp_path / "precious" / "file").exists()

@@ -51,6 +51,12 @@ def test_a_command_that_is_not_that_of_the_settings_is_refused(arguments):
         reported("r", manifest(arguments=arguments), OWN, [])
 
 
+def test_more_noises_than_a_suite_may_have_are_refused():
+    noises = [f"gaussian:{number}" for number in range(1, 1002)]
+    with pytest.raises(BadInput, match=r"^r: its settings, 1001 noises.*MTD_MAX_NOISES"):
+        reported("r", manifest(settings={"noises": noises}), OWN, [])
+
+
 def test_arguments_of_own_code_have_to_be_named_too():
     own = ModelRequest("a.pth", LoadOptions(factory="m:f", arguments={"width": 3}))
     other = ModelRequest("a.pth", LoadOptions(factory="m:f", arguments={"run": "rm -r ."}))

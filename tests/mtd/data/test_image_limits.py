@@ -288,6 +288,13 @@ def test_a_folder_with_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
         Recorded(f"folder:{tmp_path}")
 
 
+def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "self.png").symlink_to("self.png")
+    with pytest.raises(BadInput, match=r"self\.png: cannot be read"):
+        image_io.find(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
 def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
     for read in (image_io.find, image_io.header, image_io.read_rgb):

@@ -99,6 +99,7 @@ def test_without_descriptors_nothing_is_printed_into_files(tmp_path):
         "def main():\n"
         "    with open('result', 'w') as file:\n"
         "        note('a note')\n        output.show('a table')\n        os.write(2, b'raw')\n"
+        "        assert all(os.get_inheritable(number) for number in range(3))\n"
         "        list(tqdm(range(3)))\n        list(tqdm(range(3), disable=None))\n"
         "        file.write('42')\n"
         "cli.run(main)\n"

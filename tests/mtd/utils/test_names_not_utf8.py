@@ -16,7 +16,7 @@ from mtd.utils.errors import BadInput
 
 BYTES = b"a\xffb"
 NAME = os.fsdecode(BYTES)
-REFUSED = "its name is not UTF-8; rename it"
+REFUSED = "its name is not UTF-8; rename it, or set LC_ALL=C.UTF-8"
 
 
 @pytest.mark.parametrize("main", (models.main, denoise.main))

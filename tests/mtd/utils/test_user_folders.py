@@ -40,6 +40,22 @@ def test_a_home_that_cannot_be_written_gives_matplotlib_a_folder(monkeypatch, in
     temporary.remove_all()
 
 
+def test_a_home_that_may_not_be_searched_is_not_used(monkeypatch, in_process):
+    """As after `su`, which leaves HOME as it was."""
+    exists = Path.exists
+
+    def refused(path: Path) -> bool:
+        if path.is_relative_to("/closed/home"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    monkeypatch.setenv("HOME", "/closed/home")
+    seen: list[str] = []
+    assert in_process(lambda: seen.append(os.environ[user_folders.MATPLOTLIB])) == (0, "", "")
+    temporary.remove_all()
+
+
 def test_a_home_that_can_be_written_is_used(monkeypatch, in_process, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     seen: list[bool] = []
