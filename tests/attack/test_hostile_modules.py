@@ -19,9 +19,11 @@ import pytest
 from PIL import Image
 
 from analysis.commands.console import commands
+from tests.helpers.networks import save_tiny
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import fresh
 from tests.helpers.training import SMALL
+from tests.helpers.training_logs import own
 
 MODULES = (
     *(
@@ -57,15 +59,22 @@ OUT = ("--output-dir", "out")
 
 SETTINGS = tuple(part for change in (*SMALL, "run.steps=1") for part in ("--set", change))
 
-REFUSED = ("compare", "compare-cards", "curves", "findings", "render")
-"""Commands that end with one line: these folders are none of theirs, or a package is missing."""
+REFUSED = ("render",)
+"""Commands that end with one line: of these a package is missing."""
+
+FOUR = (*PAIR, "models/third.pth", "models/fourth.pth")
+UNTRIED = ("cka", "degradation", "distributions", "error", "srga")
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "report": ("run", "--sections", "srga", *OUT, "--format", "html,md"),
     "generalization": (*PAIR, *RUN, "--images", "images", "--no-lpips", *OUT),
-    "compare": ("run", "--quiet", *OUT),
+    "compare": (
+        *(*FOUR, *RUN, "--noise", "isp", "--in-distribution", "gaussian:50", "--limit", "2"),
+        *("--untrained", "0", "--no-references", *OUT),
+        *(part for name in UNTRIED for part in ("--skip", name)),
+    ),
     "card": ("benchmark", "--out", "out/card"),
-    "compare-cards": ("run", "report"),
+    "compare-cards": ("cards", "--quiet"),
     "attribution": (*PAIR, "--limit", "1", "--steps", "2", "--side", "4", "--crop", "16", *OUT),
     "linear": (*PAIR, "--crop", "8", "--limit", "1", "--levels", "15", "--quiet", *OUT),
     "causal": (*PAIR, *RUN, "--branches", "mlp", *OUT),
@@ -73,13 +82,13 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "brightness": (*PAIR, *RUN, "--images", "images", *OUT),
     "train": ("small.toml", "--data", "images", *SETTINGS, "--quiet", "--output-dir", "out/run"),
     "pack": ("images", "out/photographs.zip"),
-    "curves": ("run", *OUT),
+    "curves": ("log", *OUT),
     "denoise": ("models/plain.pth", "images", "out", "--quiet"),
     "degradation": (*PAIR, *RUN, "--noise", "isp", *OUT),
     "models": (*PAIR,),
     "zoo": ("list",),
     "testsets": (),
-    "findings": ("run", *OUT),
+    "findings": ("study", "--quiet"),
 }
 
 
@@ -121,9 +130,17 @@ def given(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name in ("run", "report"):
         result.save(place / name)
-    analysis.generalization.benchmark(
-        str(tiny_pair / "plain.pth"), noises="isp", crop=16, limit=4, lpips=False, progress=False
-    ).save(place / "benchmark")
+    own(place / "log")
+    for seed, name in enumerate(("third", "fourth"), 5):
+        save_tiny(place / "models" / f"{name}.pth", seed)
+    pair = [str(place / name) for name in PAIR]
+    few = {"crop": 16, "limit": 4, "progress": False}
+    analysis.generalization.benchmark(pair, noises="isp", lpips=False, **few).save(
+        place / "benchmark"
+    )
+    done = fresh("-m", "analysis.card", "benchmark", "--out", "cards", cwd=place)
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(ROOT / "reports" / "findings", place / "study")
     return place
 
 
@@ -132,7 +149,7 @@ def planted(given: Path, tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "here"
     shutil.copytree(given, place)
     (place / "out").mkdir()
-    folders = ("models", "images", "run", "report", "benchmark", "out")
+    folders = ("models", "images", "run", "report", "benchmark", "cards", "log", "study", "out")
     for folder in (place, *(place / name for name in folders)):
         plant(folder, place / "marks")
     (place / "images" / "a.pth").unlink()
