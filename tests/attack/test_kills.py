@@ -13,15 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from analysis.engine.cache import ActivationCache
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from tests.attack.kills import BATCHES, FEW, JOBS, SIGNALS, Attack, Job, analysis, plans
 from tests.helpers.file_server import FileServer, serving
 from tests.helpers.images import photos_in
 from tests.helpers.networks import TINY, tiny_network
+from tests.helpers.processes import two_processes
 from tests.helpers.training_logs import own
 
 KILLS = 5
@@ -117,6 +120,24 @@ def test_killed_on_both_sides_of_every_rename(place, server, name):
             assert attack.at_rename(number, side, signal.SIGKILL)
             COUNTS[f"{name}, renames", "SIGKILL"] += 1
             attack.finish()
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("name", ["cka", "generalization"])
+def test_killed_and_resumed_by_two_processes(place, server, name):
+    """The tables differ by rounding at most."""
+    attack = attacked(BY_NAME[name], place, server)
+    assert attack.at_rename(attack.renames // 3, "after", signal.SIGKILL)
+    assert ActivationCache(attack.out).count()
+    done = two_processes(*attack.job.command(resume=True), cwd=place)
+    assert done.returncode == 0, done.stderr
+    tables = [table for table in attack.whole if table.endswith(".csv")]
+    assert tables
+    for table in tables:
+        content = attack.whole[table]
+        assert isinstance(content, bytes)
+        one = pd.read_csv(io.BytesIO(content))
+        pd.testing.assert_frame_equal(pd.read_csv(attack.out / table), one, rtol=1e-6, atol=1e-6)
 
 
 def test_a_few_kills(place, server):

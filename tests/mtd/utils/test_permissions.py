@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis.card import folder as card_folder
+from analysis.commands.run_folder import RunFolder
+from mtd.data import photograph_archives
 from mtd.data.photographs import photographs
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
@@ -63,7 +67,20 @@ def download(folder: Path) -> None:
         )
 
 
-WRITERS = (atomic, checkpoint, states_and_logs, store, card, record, download)
+def archive(folder: Path) -> None:
+    photograph_archives.write(folder / "a.zip", {"photos/a.png": Path(__file__)})
+
+
+def run_folder(folder: Path) -> None:
+    run = RunFolder(folder / "runs" / "run", "srga", {"analysis": "srga"})
+    run.table("srga", pd.DataFrame({"model": ["a"]}))
+    run.figure("srga", Figure())
+
+
+WRITERS = (
+    *(atomic, checkpoint, states_and_logs, store, card, record, download),
+    *(archive, run_folder),
+)
 
 
 @pytest.fixture(params=(0o002, 0o077), ids=oct)
