@@ -140,6 +140,7 @@ def test_killed_and_resumed_by_two_processes(place, server, name):
         pd.testing.assert_frame_equal(pd.read_csv(attack.out / table), one, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.attack
 def test_a_few_kills(place, server):
     """The short version: one kill of each kind."""
     small = ("plain.pth", "--images", "photos", *FEW, *BATCHES)

@@ -332,7 +332,7 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
         (["--input-mask", "80"], "'80': expected a number from 0 to below 1"),
         (["--tile", "x"], "'x': expected auto, off, or a number"),
         (["--no-lpips", "--lpips-weights", "a.pth"], "give one of them"),
-        (["--lpips-weights", "absent.pth"], "absent.pth: cannot be read"),
+        (["--lpips-weights", "absent.pth"], "absent.pth: no such file"),
         (["--crop", "4000"], "smaller than the crop"),
         (["--output-dir", "plain.pth"], "is a file"),
     ],

@@ -46,7 +46,14 @@ def settings(path: Path) -> None:
     path.write_text("text.usetex: True\nbackend: module://evil\n\x1b[31mEVIL: 1\n")
 
 
-@pytest.mark.parametrize("make", [a_fifo, no_utf8, settings])
+@pytest.mark.parametrize(
+    "make",
+    [
+        settings,
+        pytest.param(a_fifo, marks=pytest.mark.attack),
+        pytest.param(no_utf8, marks=pytest.mark.attack),
+    ],
+)
 def test_a_command_reads_no_settings_of_figures_in_the_working_folder(tmp_path: Path, make):
     make(tmp_path / "matplotlibrc")
     script = """
