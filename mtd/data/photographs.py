@@ -73,11 +73,11 @@ def photographs(*folders: str | Path, page: int | None = None) -> list[Photograp
 
 @cache
 def _bundled(name: str) -> Photograph:
-    """A bundled photograph, which is decoded once."""
+    """A bundled photograph, which is decoded once; whoever reads it gets pixels of their own."""
     import skimage.data
 
     pixels = np.ascontiguousarray(getattr(skimage.data, name)()[..., :3])
-    return Photograph(name, pixels.shape[0], pixels.shape[1], lambda: pixels)
+    return Photograph(name, pixels.shape[0], pixels.shape[1], pixels.copy)
 
 
 def photograph(path: str | Path, page: int | None = None, *, name: str = "") -> Photograph:

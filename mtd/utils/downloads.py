@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtd.utils import digests
+from mtd.utils import digests, locks
 from mtd.utils.errors import BadInput
 from mtd.utils.home import unusable
 from mtd.utils.messages import note
@@ -267,11 +267,8 @@ def finish(remote: Remote, gathered: Path | None = None) -> None:
     path = _lock(remote)
     if not path.exists() and (gathered is None or not gathered.exists()):
         return
-    with suppress(ImportError, OSError):  # another process still downloads it; a read-only folder
-        import fcntl
-
-        with path.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with suppress(OSError), path.open("ab") as file:  # or the folder is read-only
+        if locks.take(file.fileno()):  # else another process still downloads it
             if gathered is not None:
                 shutil.rmtree(gathered, ignore_errors=True)
             path.unlink()

@@ -242,3 +242,11 @@ def test_a_file_of_another_size_than_it_was_listed_with_is_refused(tmp_path):
         listed.load()
     Image.new("RGB", (8, 6), (1, 2, 3)).save(tmp_path / "a.png")
     assert listed.load().max() == 3
+
+
+def test_pixels_of_bundled_photographs_belong_to_who_reads_them():
+    """They are decoded once, and changes by one reader reach no other."""
+    first = photographs.photographs()[0].load()
+    before = first.copy()
+    first[:] = 0
+    assert np.array_equal(photographs.photographs()[0].load(), before)
