@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 from analysis.commands.run_folder import RunFolder
 from analysis.generalization import comparison_strips
 
+VARIABLE = "MTD_TESTS_LEAVE_UNRENDERED"
+"""Environment variable by which processes that tests fork do the same."""
+
 
 def leave_unrendered(patch: pytest.MonkeyPatch) -> None:
     """Let runs compose their figures, but write nothing for them: rendering takes longer than most
@@ -20,3 +23,4 @@ def leave_unrendered(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(RunFolder, "figure", figure)
     patch.setattr(comparison_strips, "draw", lambda title, strips: Figure())
+    patch.setenv(VARIABLE, "1")

@@ -17,7 +17,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from analysis.commands.registry import BUILT_IN
+from tests.helpers import figures
 from tests.helpers.paths import ROOT
 
 HANGS = 600
@@ -131,6 +134,8 @@ def _python(
     for number, (path, stream) in enumerate(zip(said, (sys.stdout, sys.stderr), strict=True), 1):
         stream.flush()
         os.dup2(os.open(path, os.O_WRONLY), number)
+    if variables.get(figures.VARIABLE):
+        figures.leave_unrendered(pytest.MonkeyPatch())
     if arguments[0] == "-m":
         sys.argv = list(arguments[1:])
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
