@@ -6,6 +6,7 @@ PyTorch takes seconds, and is what a test is about only where it says so (`fresh
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -120,6 +121,7 @@ def _python(
     import torch
     from threadpoolctl import threadpool_limits
 
+    gc.freeze()  # no collection, such as a kernel's at its end, goes through all that is imported
     if own_group:
         os.setpgrp()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's & ignores

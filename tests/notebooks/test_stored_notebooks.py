@@ -46,6 +46,7 @@ BLANK = b""
 """The picture of a figure where none is rendered."""
 
 FEW: dict[str, Any] = {"crop": 16, "noises": ["gaussian:15", "poisson:3"], "limit": 6}
+LEAST = FEW | {"crop": 8, "limit": 1}
 FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "generalization": ("benchmark", FEW | {"lpips": False}),
     "cka": ("compare", FEW),
@@ -57,7 +58,7 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "attribution": ("attribute", FEW | {"limit": 2, "steps": 3, "side": 4}),
     "stitch": ("stitch_models", FEW | {"limit": 4, "layers": "conv_first"}),
     "causal": ("trace", {"crop": 16, "noises": ["poisson:3"], "limit": 2}),
-    "linear": ("local_map", FEW | {"limit": 2, "whole": 0, "probes": 2, "levels": "15"}),
+    "linear": ("local_map", LEAST | {"whole": 0, "probes": 2, "levels": "15"}),
     "causal_effects": ("causal_effects", FEW | {"limit": 2, "side": 4, "block": 4, "patches": 3}),
 }
 MODULES = {"causal_effects": "attribution"}
@@ -190,13 +191,14 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> None:
 SHOWN = [
     pytest.param(("many", False), id="many"),
     pytest.param(("many", True), marks=pytest.mark.slow, id="many, rendered"),
-    pytest.param(("one", True), id="one"),
+    pytest.param(("one", False), id="one"),
+    pytest.param(("one", True), marks=pytest.mark.slow, id="one, rendered"),
 ]
 """Folders of runs, and whether their figures are rendered."""
 
 
 @pytest.fixture(scope="module", params=SHOWN)
-def outputs(request: Any, runs: Path) -> Iterator[tuple[str, Notebook]]:
+def outputs(request: Any, runs: Path) -> tuple[str, Notebook]:
     """The notebook of a report as it is published."""
     name, rendered = request.param
     folder = runs / name
@@ -204,7 +206,8 @@ def outputs(request: Any, runs: Path) -> Iterator[tuple[str, Notebook]]:
     with chdir(folder), pytest.MonkeyPatch.context() as patch:
         if not rendered:
             leave_pictures_blank(patch)
-        yield name, Notebook().run(publish.composed(sections))
+        done = Notebook().run(publish.composed(sections))
+    return name, done
 
 
 def texts(output: Any) -> str:
