@@ -14,9 +14,15 @@ from analysis.cka import command as cka_command
 from analysis.commands.command import run_arguments
 from mtd.utils.distributed import start
 from mtd.utils.errors import BadInput
+from tests.helpers.figures import leave_unrendered
 from tests.helpers.processes import forked, torchrun, two_processes, two_started
 
-FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
+FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_first", "--layers", "**.blocks.1")
+
+
+@pytest.fixture(autouse=True)
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_unrendered(monkeypatch)
 
 
 def single(*arguments: str, cwd: Path) -> None:
@@ -46,7 +52,9 @@ UNEVEN = ("--limit", "10", "--batch-size", "4")
     ids=["uneven", "idle", "image", "image-minibatch-rbf", "rbf", "biased", "rsa", "cosine"],
 )
 def test_two_processes_write_the_tables_of_one(pair, options):
-    arguments = ("plain.pth", "hidden.pth", "--quiet", *FEW, *options)
+    # of controls, which more processes share out too, is tests/analysis/cka/controls
+    controls = () if options == UNEVEN else ("--no-controls",)
+    arguments = ("plain.pth", "hidden.pth", "--quiet", *FEW, *controls, *options)
     single(*arguments, "--output-dir", "one", cwd=pair)
     launch = torchrun if options == UNEVEN else two_processes
     done = launch("-m", "analysis.cka", *arguments, "--output-dir", "two", cwd=pair)
