@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers.figures import leave_unrendered
+from tests.helpers.figures import unrendered  # noqa: F401
 from tests.helpers.kernels import fork_kernels
-
-
-@pytest.fixture(autouse=True)
-def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """See `leave_unrendered`."""
-    if request.node.get_closest_marker("drawn") is None:
-        leave_unrendered(monkeypatch)
 
 
 @pytest.fixture

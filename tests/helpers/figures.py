@@ -24,3 +24,10 @@ def leave_unrendered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RunFolder, "figure", figure)
     patch.setattr(comparison_strips, "draw", lambda title, strips: Figure())
     patch.setenv(VARIABLE, "1")
+
+
+@pytest.fixture(autouse=True)
+def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `leave_unrendered`; for the folders of tests whose `conftest.py` imports it."""
+    if request.node.get_closest_marker("drawn") is None:
+        leave_unrendered(monkeypatch)
