@@ -6,9 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.helpers.images import photos_in
+
+
+@pytest.fixture(autouse=True)
+def one_thread(few_threads: None) -> None:
+    """Several threads take longer for networks as small as these."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
