@@ -26,7 +26,8 @@ from mtd.utils.errors import BadInput
 from tests.helpers.processes import Forked, environment
 from tests.helpers.run_folders import contents
 
-RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "12", "--batch-size", "2", "--quiet")
+RUN = ("plain.pth", "hidden.pth", "--crop", "16", "--limit", "12", "--batch-size", "2", "--quiet")
+RUN = (*RUN, "--layers", "conv_*")
 
 
 def finished(folder: Path) -> set[str]:
