@@ -41,9 +41,12 @@ COMMANDS = (
 
 FEW = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:15")
 FEW = (*FEW, "--noise", "gaussian:=poisson:3")
+LAYERS = ("--layers", "conv_*")
 MORE = {
+    "cka": (*FEW, *LAYERS),
+    "degradation": (*FEW, *LAYERS),
     "srga": FEW[:5] + FEW[7:],
-    "distributions": FEW[:5] + FEW[7:],
+    "distributions": (*FEW[:5], *FEW[7:], *LAYERS),
     # CKA's sums are rounded otherwise by two processes (tests/mtd/utils/test_distributed.py)
     "compare": (
         *(*FEW[:5], *FEW[7:], "--skip", "cka", "--skip", "degradation"),
@@ -52,7 +55,7 @@ MORE = {
     "attribution": ("--limit", "3", "--steps", "4", "--side", "4", *FEW[4:7], "--crop", "16"),
     "linear": ("--crop", "8", "--limit", "1", "--levels", "15", *FEW[4:]),
     "causal": ("--crop", "16", "--limit", "4", "--branches", "mlp", *FEW[4:5], *FEW[7:]),
-    "stitch": ("--crop", "16", "--limit", "4", *FEW[4:]),
+    "stitch": ("--crop", "16", "--limit", "4", *FEW[4:], *LAYERS),
 }
 BATCHES = {
     "generalization": ("--batch-size", "2", "--tile", "off"),
@@ -95,7 +98,10 @@ def test_help_is_instant_and_has_examples(command, tmp_path):
     assert "examples:" in done.stdout and f"python -m {command}" in done.stdout
 
 
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize(
+    "name",  # tests/analysis/compare/test_compare_command.py interrupts a smaller comparison
+    [pytest.param(n, marks=pytest.mark.slow) if n == "compare" else n for n in ANALYSES],
+)
 def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, in_process, name):
     module, given = import_module(f"analysis.{name}.command"), arguments(name)
     where, what = (engine_run, "run_network")
