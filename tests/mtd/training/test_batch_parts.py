@@ -22,6 +22,7 @@ from tests.helpers.training import SMALL, make
 
 EXACT = (
     "run.precision='float64'",
+    "run.steps=5",
     "run.batch_size=8",
     "network.drop_path=0.2",
     "optimizer.clip=1.0",

@@ -237,16 +237,16 @@ def test_a_state_cut_in_half_is_noticed_and_the_one_before_is_used(photos, tmp_p
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_weights(photos, tmp_path):
-    changes = (*SMALL, "run.steps=30", "run.save_every=1", "validation.every=10")
+    changes = (*SMALL, "run.steps=20", "run.save_every=1", "validation.every=10")
     changes = (*changes, "validation.crops=1", "validation.crop=16")
     arguments = [part for change in changes for part in ("--set", change)]
     command = ["-m", "mtd.train", "small.toml", "--data", str(photos), *arguments]
     command += ["--output-dir", "run", "--quiet", "--resume"]
     same = environment() | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     dice, kills, state = random.Random(0), 0, tmp_path / "run/state.pt"
-    while kills < 4:
+    while kills < 3:
         process = Forked(*command, cwd=tmp_path, variables=same)
-        saves, seen = dice.randint(2, 5), version(state)  # each of the 30 steps is saved
+        saves, seen = dice.randint(2, 5), version(state)  # each of the 20 steps is saved
         while process.running() and saves:
             time.sleep(0.002)
             if (now := version(state)) not in (seen, None):

@@ -17,6 +17,7 @@ from mtd.training import config as training_config
 from mtd.training import run as training_run
 from mtd.training import slices
 from mtd.training.slices import OutOfTime, Slice, TimeLimit
+from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
 from tests.helpers import step_clock
 from tests.helpers.processes import forked, two_processes
@@ -121,7 +122,9 @@ def test_too_little_time_for_a_step_saves_all_the_same(photos, tmp_path, monkeyp
     assert finished.read_bytes() == whole.read_bytes()
 
 
-def test_the_end_comes_before_the_time_is_up_and_not_much_before(photos, tmp_path, monkeypatch):
+def test_the_end_comes_before_the_time_is_up_and_not_much_before(
+    photos, tmp_path, monkeypatch, idle_steps
+):
     """Kept free: 1.25 (step + 3 saving + validation) + 2 s, of which the end takes a part."""
     clock = StepClock(step=1, validation=7, saving=3, probe=2)  # four crops in all, so 8 s
     clock.install(monkeypatch.setattr)
@@ -137,7 +140,7 @@ def test_the_end_comes_before_the_time_is_up_and_not_much_before(photos, tmp_pat
 
 
 def test_a_validation_that_takes_too_long_is_left_out_at_the_end(
-    photos, tmp_path, monkeypatch, capsys
+    photos, tmp_path, monkeypatch, capsys, idle_steps
 ):
     """More than a quarter of the time."""
     clock = StepClock(step=1, validation=20, probe=5)
@@ -152,6 +155,17 @@ def test_a_validation_that_takes_too_long_is_left_out_at_the_end(
         training_run.train(plan, tmp_path, quiet=True, resume=True, limit=clock.limit(100))
     rows = pd.read_csv(tmp_path / "slices.csv")
     assert list(rows["psnr poisson:3.5"].isna()) == [True, False]
+
+
+@pytest.fixture
+def idle_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that only count, where a test is about the clock alone."""
+
+    def advance(run: Trainer) -> torch.Tensor:
+        run.step += 1
+        return torch.ones(())
+
+    monkeypatch.setattr(Trainer, "advance", advance)
 
 
 class Hands:
