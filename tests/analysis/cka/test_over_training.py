@@ -22,7 +22,7 @@ from tests.helpers.control_runs import CONFIG, draw_photographs
 from tests.helpers.figures import leave_unrendered
 from tests.helpers.networks import save_tiny
 
-SETTINGS = {"crop": 16, "limit": 24, "positions": 8, "seed": 3, "untrained": 2, "progress": False}
+SETTINGS = {"crop": 16, "limit": 12, "positions": 8, "seed": 3, "untrained": 1, "progress": False}
 STEPS = (500, 1000, 1500)
 
 
@@ -123,7 +123,7 @@ def test_the_command_takes_runs_instead_of_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     leave_unrendered(monkeypatch)
-    options = ["--images", str(place / "photos"), "--crop", "16", "--limit", "24", "--quiet"]
+    options = ["--images", str(place / "photos"), "--crop", "16", "--limit", "12", "--quiet"]
     arguments = ["--over-training", f"mine={place}/b*", *options, "--positions", "8"]
     path = run_arguments(ANALYSIS, [*arguments, "--output-dir", str(tmp_path / "run")])
     text = " ".join(capsys.readouterr().out.split())
