@@ -15,8 +15,9 @@ from analysis.degradation.result import DegradationResult
 from tests.helpers.control_runs import CONFIG, draw_photographs
 from tests.helpers.networks import save_tiny, save_trainings
 
-SETTINGS = {"crop": 16, "limit": 12, "seed": 3, "untrained": 2, "progress": False}
+SETTINGS = {"crop": 16, "limit": 6, "seed": 3, "untrained": 2, "progress": False}
 SETTINGS |= {"layers": ["conv_first", "input:conv_last"]}
+SETTINGS |= {"noises": ["gaussian:15", "poisson:3.5", "speckle:0.04"]}
 COUNT = 3
 
 
@@ -25,7 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("degradation")
     save_trainings(folder, COUNT, CONFIG)
     save_tiny(folder / "other.pth", 7, CONFIG)
-    draw_photographs(folder / "photos", 12)
+    draw_photographs(folder / "photos", 6)
     return folder
 
 

@@ -14,7 +14,8 @@ from analysis.distributions.result import DistributionsResult
 from tests.helpers.control_runs import CONFIG, draw_photographs
 from tests.helpers.networks import save_tiny, save_trainings
 
-SETTINGS = {"crop": 16, "limit": 12, "seed": 3, "untrained": 2, "progress": False}
+SETTINGS = {"crop": 16, "limit": 6, "seed": 3, "untrained": 2, "progress": False}
+SETTINGS |= {"noises": ["poisson:3.5", "speckle:0.04"]}
 COUNT = 3
 
 
@@ -25,7 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in (7, 8, 9):
         save_tiny(folder / f"c{seed}" / "model.pth", seed, CONFIG)
     save_tiny(folder / "other.pth", 5, CONFIG)
-    draw_photographs(folder / "photos", 12)
+    draw_photographs(folder / "photos", 6)
     return folder
 
 

@@ -27,7 +27,8 @@ from tests.helpers.control_runs import CONFIG, draw_photographs
 from tests.helpers.figures import leave_unrendered
 from tests.helpers.networks import tiny_network
 
-SETTINGS = {"crop": 16, "limit": 24, "seed": 3, "untrained": 2, "progress": False}
+SETTINGS = {"crop": 16, "limit": 12, "seed": 3, "untrained": 2, "progress": False}
+SETTINGS |= {"noises": ["poisson:3.5", "speckle:0.04"]}
 STEPS = (500, 1000, 1500)
 
 
@@ -47,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             weights = network.state_dict()
             weights["norm.bias"] = weights["norm.bias"] + 0.01 * step * len(run)
             checkpoint_file.save(path, weights, network=CONFIG, mask=MaskPolicy())
-    draw_photographs(folder / "photos", 12)
+    draw_photographs(folder / "photos", 6)
     return folder
 
 
@@ -123,6 +124,7 @@ def test_the_command(
     leave_unrendered(monkeypatch)
     runs = ["--matched-psnr", str(place / "a"), "--matched-psnr", f"b={place / 'b1'}"]
     options = ["--images", str(place / "photos"), "--crop", "16", "--limit", "12", "--quiet"]
+    options += ["--noise", "poisson:3.5", "--untrained", "1"]
     run_arguments(ANALYSIS, [*runs, *options, "--output-dir", str(tmp_path / "run")])
     assert "All trainings reach" in capsys.readouterr().out
     with pytest.raises(BadInput, match="leave the model out"):

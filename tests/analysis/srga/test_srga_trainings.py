@@ -14,7 +14,8 @@ from analysis.srga.result import SRGAResult
 from tests.helpers.control_runs import CONFIG, draw_photographs
 from tests.helpers.networks import save_tiny, save_trainings
 
-SETTINGS = {"crop": 16, "limit": 24, "seed": 3, "untrained": 2, "progress": False}
+SETTINGS = {"crop": 16, "limit": 12, "seed": 3, "untrained": 2, "progress": False}
+SETTINGS |= {"noises": ["poisson:3.5", "speckle:0.04"]}
 COUNT = 3
 
 
@@ -24,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_trainings(folder, COUNT, CONFIG)
     for seed in (7, 8, 9):
         save_tiny(folder / f"c{seed}" / "model.pth", seed, CONFIG)
-    draw_photographs(folder / "photos", 12)
+    draw_photographs(folder / "photos", 6)
     return folder
 
 
