@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from analysis.commands.run_folder import RunFolder
 from analysis.generalization import comparison_strips
+from analysis.plotting import notebook_output
 
 VARIABLE = "MTD_TESTS_LEAVE_UNRENDERED"
-"""Environment variable by which processes that tests fork do the same."""
+"""Environment variable by which processes that tests fork do the same, kernels for their pictures
+too."""
 
 
 def leave_unrendered(patch: pytest.MonkeyPatch) -> None:
@@ -31,3 +35,10 @@ def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """See `leave_unrendered`; for the folders of tests whose `conftest.py` imports it."""
     if request.node.get_closest_marker("drawn") is None:
         leave_unrendered(monkeypatch)
+
+
+def leave_pictures_blank(patch: pytest.MonkeyPatch) -> None:
+    """Let notebooks compose their figures, but show a picture of one pixel for each."""
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1)).save(pixel, "png")
+    patch.setattr(notebook_output, "png", lambda figure: pixel.getvalue())

@@ -138,6 +138,7 @@ def _python(
         os.dup2(os.open(path, os.O_WRONLY), number)
     if variables.get(figures.VARIABLE):
         figures.leave_unrendered(pytest.MonkeyPatch())
+        figures.leave_pictures_blank(pytest.MonkeyPatch())
     if arguments[0] == "-m":
         sys.argv = list(arguments[1:])
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import nbformat
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from analysis.commands.parser import arguments_of
 from analysis.commands.registry import analyses, analysis
@@ -27,15 +29,17 @@ from analysis.report import folders as report_folders
 from analysis.report.command import main, parse, run_arguments
 from analysis.report.requests import arguments, from_json, to_json
 from analysis.report.sections import headings
-from analysis.report.settings import FORMATS, ReportOptions
+from analysis.report.settings import BENCHMARK, FORMATS, ReportOptions
 from mtd.utils.errors import BadInput, Failed
 from tests.helpers.figures import leave_unrendered
 from tests.helpers.json_output import strict
+from tests.helpers.kernels import fork_kernels
 
-pytestmark = pytest.mark.usefixtures("forked_kernels")  # but for the kernel of `made`
+pytestmark = pytest.mark.usefixtures("forked_kernels")
 
-SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
-SMALL += ("--max-crops", "attribution=2", "--no-lpips", "--quiet")  # two crops
+SMALL = ("--limit", "3", "--crop", "16", "--benchmark-crop", "24", "--noise", "poisson:3.5")
+SMALL += ("--max-crops", "attribution=2", "--max-crops", "linear=1", "--max-crops", "causal=1")
+SMALL += ("--untrained", "2", "--no-lpips", "--quiet")
 
 
 def make(*arguments: str) -> Path:
@@ -83,6 +87,7 @@ def made(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         patch.chdir(place)
         patch.setattr(engine_run, "run_network", run_network)
         leave_unrendered(patch)
+        fork_kernels(patch)
         make("plain.pth", "hidden.pth", "--output-dir", "out", "--format", "html,ipynb,md")
     return Made(place, views)
 
@@ -218,13 +223,13 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
 
 def test_numbers_that_are_right_are_confirmed(there, capsys, in_process):
     page = "out/report.html"
-    run_arguments(["--verify", page, "--share", "0.2", "--verify-seed", "3", "--quiet"])
+    run_arguments(["--verify", page, "--share", "0.05", "--verify-seed", "3", "--quiet"])
     out = capsys.readouterr().out
     for table in ("results.csv", "attribution.csv", "linear.csv", "causal.csv"):
         assert table in out
     assert "DO NOT" not in out
     told = [line.split()[0] for line in out.split("\n") if ".csv" in line]
-    assert "20% of each table" in out and "difference: absolute" in out
+    assert "5% of each table" in out and "difference: absolute" in out
     left_out = next(line for line in out.split("\n") if line.startswith("not recomputed"))
     assert "cka/difference.csv" in left_out and "cka/procrustes.csv" not in left_out
     for place in (there / "out").iterdir():
@@ -253,7 +258,8 @@ def test_numbers_that_are_right_are_confirmed(there, capsys, in_process):
 def test_sections_that_are_named_alone_are_computed_and_verified(pair, monkeypatch, capsys):
     monkeypatch.chdir(pair)
     leave_unrendered(monkeypatch)
-    folder = compute("stitch,causal_effects", "--output-dir", "named")
+    few = ("--max-crops", "causal_effects=2", "--output-dir", "named")
+    folder = compute("stitch,causal_effects", *few)
     assert report_folders.present(folder, list(headings())) == ["stitch", "causal_effects"]
     verifying = ["--verify", "named", "--share", "0.1", "--verify-seed", "1", "--quiet"]
     run_arguments(verifying)
@@ -339,7 +345,7 @@ def test_noise_of_matched_strength_is_verified_with_its_sigma(pair, monkeypatch,
     assert row[1:3] == [str(sum(counts))] * 2 and row[-1] == "agree"
     assert "matched_noises" not in out[out.index("not recomputed") :]
     tables[0].assign(sigma=tables[0].sigma + 0.01).to_csv(pair / "out/srga" / row[0], index=False)
-    with pytest.raises(Failed, match="5 values not confirmed"):
+    with pytest.raises(Failed, match="3 values not confirmed"):
         run_arguments(["--verify", "out", "--quiet"])
 
 
@@ -390,7 +396,9 @@ def test_results_of_something_else_are_not_confirmed(there, column, capsys):
 
 
 def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
-    path = there / "out/report.html"
+    done = nbformat.read(there / "out/report.ipynb", as_version=4)
+    path = there / "page.html"  # of one section's tables
+    path.write_text(publish.fitting(done, publish.attachments(there / "out", [BENCHMARK]), "x"))
     held = {a.name: a.content for a in attached(path.read_text())}
     name = "generalization/generalization.csv"
     before, frame = held[name], pd.read_csv(io.BytesIO(held[name]))
@@ -499,9 +507,10 @@ def test_the_recorded_command_line_gives_the_same_report():
 
 def test_a_reference_is_not_taken_for_trained_on(pair, monkeypatch):
     monkeypatch.chdir(pair)
-    given = ["plain.pth", "--reference", "gaussian:25", "--limit", "2", "--benchmark-crop", "32"]
+    given = ["plain.pth", "--reference", "gaussian:25", "--limit", "1", "--benchmark-crop", "16"]
     given += ["--in-distribution", "poisson:2"]
-    report = computed("generalization", *given, "--no-lpips", "--quiet", "--crop", "24")
+    given += ["--no-controls", "--no-references", "--no-lpips", "--quiet", "--crop", "16"]
+    report = computed("generalization", *given)
     made = report.folder.path / "generalization"
     noises = pd.read_csv(made / "noises.csv")
     assert set(noises[noises.in_distribution].noise) == {"poisson:2"}
@@ -510,8 +519,8 @@ def test_a_reference_is_not_taken_for_trained_on(pair, monkeypatch):
 
 def test_sections_that_cannot_be_had_are_left_out_and_told(pair, monkeypatch, capsys):
     monkeypatch.chdir(pair)
-    given = ["plain.pth", "--limit", "1", "--benchmark-crop", "32", "--noise", "poisson:3"]
-    request = parse([*given, "--no-lpips", "--crop", "24"])
+    given = ["plain.pth", "--limit", "1", "--benchmark-crop", "16", "--noise", "poisson:3"]
+    request = parse([*given, "--no-lpips", "--crop", "8", "--no-controls"])
     made = report_folders.compute(request.models, request.settings, request.options, request.output)
     assert "srga" not in made.sections and "generalization" in made.sections
     assert "skipped section srga: 1 patch" in capsys.readouterr().err
@@ -526,6 +535,7 @@ def test_unfinished_runs_are_no_part_of_a_page(there):
     assert not (there / "page").exists()
 
 
+@pytest.mark.drawn
 def test_a_report_is_rendered_again_as_itself_and_pages_of_other_sections_go(there):
     before = files(there / "out")
     run_arguments(["out", "--format", "md", "--sections", "srga", "--quiet"])
@@ -534,6 +544,9 @@ def test_a_report_is_rendered_again_as_itself_and_pages_of_other_sections_go(the
     assert "report.html" not in after and "report.ipynb" not in after
     text = after["report.md"].decode()
     assert "SRGA" in text and "## Sensitivity" not in text
+    assert re.search(r"!\[.+\]\(report_files/", text)
+    pictures = [Image.open(path) for path in (there / "out/report_files").glob("*.png")]
+    assert any(min(picture.size) > 100 for picture in pictures)  # a figure that was rendered
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -549,5 +562,5 @@ def test_pages_in_other_formats_stay_while_they_are_of_the_same(there, same):
 
 def test_the_manifest_says_how_many_crops_each_section_has(there):
     manifest = json.loads((there / "out/manifest.json").read_text())
-    assert manifest["max_crops"]["srga"] == 5 and manifest["max_crops"]["attribution"] == 2
+    assert manifest["max_crops"]["srga"] == 3 and manifest["max_crops"]["attribution"] == 2
     assert FORMATS == ("html", "ipynb", "md", "pdf")
