@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import torch
 
@@ -99,10 +100,16 @@ def _default_keys() -> Iterator[tuple[str, list[str]]]:
     """The keys of each architecture's default network."""
     for name, entry in registry.architectures().items():
         try:
-            with torch.device("meta"):
-                yield name, list(entry.build(entry.config()).state_dict())
+            yield name, _keys(entry)
         except Exception:  # of another package, and not built on the meta device
             continue
+
+
+@cache
+def _keys(entry: Architecture) -> list[str]:
+    """The keys of an architecture's default network, which is built once."""
+    with torch.device("meta"):
+        return list(entry.build(entry.config()).state_dict())
 
 
 def _shape(key: str) -> str:

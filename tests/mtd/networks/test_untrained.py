@@ -49,9 +49,9 @@ def test_weights_are_those_that_a_training_starts_from(network):
     start.initialize(seeds.generator("weights", "untrained", 4))
     drawn = untrained(network, 4)
     assert not drawn.kept and registered(network)
-    expected = parameters(start)
+    expected, by_initialize = parameters(start), initialized(network)
     for name, value in parameters(drawn.network).items():
-        if name in initialized(network):
+        if name in by_initialize:
             assert torch.equal(value, expected[name]), name
         else:  # drawn by the constructor, or constant
             assert value.shape == expected[name].shape and value.isfinite().all()
