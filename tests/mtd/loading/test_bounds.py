@@ -195,7 +195,7 @@ def test_large_genuine_contents_are_read(tmp_path):
     shared = (0.9, 0.999)
     content = {
         "state_dict": {f"layer{i}.weight": torch.full((2, 2), float(i)) for i in range(300)},
-        "history": {"losses of a long training": [[i, i / 7, shared] for i in range(20_000)]},
+        "history": {"losses of a long training": [[i, i / 7, shared] for i in range(5_000)]},
         "steps": {i: {"step": i, "betas": shared} for i in range(-500, 500)},
         "limits": {2**63: 1, -(2**63): 2, 2**64 - 1: 3},
     }
