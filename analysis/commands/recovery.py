@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def as_recorded(job: AnalysisJob, folder: Path, quiet: bool = False) -> AnalysisJob:
-    """A job as its folder's run was changed before; a note says so where another was asked for.
+    """A job as its folder's run was changed before; a note says so where another was given.
 
     Raises:
         BadInput: what is left cannot be run.

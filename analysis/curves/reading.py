@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -32,16 +32,17 @@ EVALUATE = "`python -m analysis.curves RUN --checkpoints FOLDER` evaluates saved
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """All that follows from the tables, the most important first."""
-    rows = frames["summary"]
+    rows, psnr = frames["summary"], psnr_curves(frames["curves"])
+    unseen = unseen_sets(rows, psnr)
     return [
-        *main(frames),
+        *_main(frames, unseen),
         *early_stopping(rows),
         *final_drops(rows),
         *losses(rows),
-        *unknown_training(frames),
+        *unknown_training(rows, psnr),
         *manifest.get("notes", ()),
         *without_tests(frames),
-        *comparability(frames),
+        *comparability(frames["curves"], psnr, unseen),
         *training_reading.left_out(frames),
         *missing(frames, manifest),
         *scope(rows),
@@ -51,13 +52,17 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 def main(frames: Frames) -> list[str]:
     """Which step of each run is best under unseen noise."""
+    return _main(frames, unseen_sets(frames["summary"], psnr_curves(frames["curves"])))
+
+
+def _main(frames: Frames, unseen: Collection[frozenset[str]]) -> list[str]:
     rows = frames["summary"]
     known = rows[rows.best_out_psnr.notna()]
     if rows.last_step.isna().all():
         return [f"No run has test curves, so no best step is known: {EVALUATE}."]
     if known.empty:
         return ["No run has a mean PSNR over unseen noises.", *best_of_each(frames)][::-1]
-    if len(unseen_sets(frames)) > 1:
+    if len(unseen) > 1:
         each = [best(r) for r in records(known)]
         return [f"Best mean PSNR over each run's own unseen noises: {listed(each, FEW)}."]
     extremes = known
@@ -89,9 +94,13 @@ def best_of_each(frames: Frames) -> list[str]:
     return [f"Best PSNR of each test curve: {listed(each, FEW)}."] if each else []
 
 
-def unseen_sets(frames: Frames) -> set[frozenset[str]]:
-    """The sets of unseen noises whose means are shown; one if all runs have the same."""
-    psnr, rows = psnr_curves(frames["curves"]), frames["summary"]
+def unseen_sets(rows: pd.DataFrame, psnr: pd.DataFrame) -> set[frozenset[str]]:
+    """The sets of unseen noises whose means are shown; one if all runs have the same.
+
+    Args:
+        rows: of a summary.
+        psnr: rows of `psnr_curves`.
+    """
     known = {str(r["run"]): str(r["trained"]).split(", ") for r in records(rows) if r["unseen"]}
     return {
         frozenset(unseen_noises(psnr[psnr.run == run].noise, trained))
@@ -99,9 +108,13 @@ def unseen_sets(frames: Frames) -> set[frozenset[str]]:
     }
 
 
-def unknown_training(frames: Frames) -> list[str]:
-    """Of which runs it is not known what they were trained on, and how to state it."""
-    rows, psnr = frames["summary"], psnr_curves(frames["curves"])
+def unknown_training(rows: pd.DataFrame, psnr: pd.DataFrame) -> list[str]:
+    """Of which runs it is not known what they were trained on, and how to state it.
+
+    Args:
+        rows: of a summary.
+        psnr: rows of `psnr_curves`.
+    """
     names = rows[rows.trained == UNKNOWN].run
     if names.empty:
         return []
@@ -177,12 +190,18 @@ def without_tests(frames: Frames) -> list[str]:
     return text
 
 
-def comparability(frames: Frames) -> list[str]:
-    """Whether test curves of several runs may be compared, and which are shown."""
-    frame = frames["curves"]
-    psnr = psnr_curves(frame)
+def comparability(
+    frame: pd.DataFrame, psnr: pd.DataFrame, unseen: Collection[frozenset[str]]
+) -> list[str]:
+    """Whether test curves of several runs may be compared, and which are shown.
+
+    Args:
+        frame: all curves.
+        psnr: those of `psnr_curves`.
+        unseen: of `unseen_sets`.
+    """
     text = []
-    if len(unseen_sets(frames)) > 1:
+    if len(unseen) > 1:
         text.append(
             "The unseen noises of the runs differ: their means over them are not comparable."
         )

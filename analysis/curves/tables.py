@@ -144,8 +144,10 @@ def concatenated(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
 def psnr_curves(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of PSNR; of runs with evaluated checkpoints, those of the checkpoints alone."""
     psnr = frame[frame.quantity == PSNR]
-    evaluated = psnr.run.isin(psnr[psnr.source == CHECKPOINTS].run)
-    return psnr[~evaluated | (psnr.source == CHECKPOINTS)]
+    checkpoints = psnr.source == CHECKPOINTS
+    if not checkpoints.any():
+        return psnr
+    return psnr[checkpoints | ~psnr.run.isin(psnr.run[checkpoints])]
 
 
 def psnr_by_step(rows: pd.DataFrame, trained: Sequence[str] | None) -> pd.DataFrame:
@@ -181,15 +183,26 @@ def summary(frame: pd.DataFrame, trained: Trained) -> pd.DataFrame:
         frame: columns `COLUMNS`.
         trained: by run, its test curves of noises trained on; None where that is unknown.
     """
-    rows = [summary_row(frame, run, noises) for run, noises in trained.items()]
+    tests = psnr_curves(frame)
+    rows = [
+        summary_row(frame[frame.run == run], tests[tests.run == run], run, noises)
+        for run, noises in trained.items()
+    ]
     whole = [name for name in SUMMARY if name.endswith("step")]
     return pd.DataFrame(rows, columns=list(SUMMARY)).astype(dict.fromkeys(whole, "Int64"))
 
 
-def summary_row(frame: pd.DataFrame, run: str, trained: Sequence[str] | None) -> dict[str, Any]:
-    """The row of one run."""
-    tests = psnr_curves(frame)
-    tests = tests[tests.run == run]
+def summary_row(
+    rows: pd.DataFrame, tests: pd.DataFrame, run: str, trained: Sequence[str] | None
+) -> dict[str, Any]:
+    """The row of one run.
+
+    Args:
+        rows: all of the run's.
+        tests: those of `psnr_curves`.
+        run: its name.
+        trained: the noises trained on; None where that is unknown.
+    """
     curves = psnr_by_step(tests, trained)
     row: dict[str, Any] = dict.fromkeys(SUMMARY, math.nan) | {"run": run}
     row["trained"] = UNKNOWN if trained is None else ", ".join(trained)
@@ -205,7 +218,7 @@ def summary_row(frame: pd.DataFrame, run: str, trained: Sequence[str] | None) ->
         row["out_at_best_in"] = curves.unseen[inside.index].iloc[inside.argmax()]
     row["overfitting_gap"] = row["best_out_psnr"] - row["out_at_best_in"]
     row["final_out_drop"] = row["best_out_psnr"] - row["last_out_psnr"]
-    losses = frame[(frame.run == run) & (frame.quantity == LOSS)].sort_values("step")
+    losses = rows[rows.quantity == LOSS].sort_values("step")
     if len(losses):
         row["last_loss_step"], row["last_loss"] = losses[["step", "value"]].iloc[-1]
     return row

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.curves.logged import PSNR
@@ -116,16 +117,30 @@ def test_values(frames: Frames) -> pd.DataFrame:
     Columns run, noise, best, best_step, last, last_step, trainings.
     """
     psnr, single = psnr_curves(frames["curves"]), frames.get("curves_by_training")
-    own = psnr[:0].assign(training="") if single is None else psnr_curves(single)
+    own = None if single is None else psnr_curves(single)
     rows = []
     for (run, noise), part in psnr.groupby(["run", "noise"], sort=False):
-        of_run = own[(own.run == run) & (own.noise == noise)]
-        parts = [rows for _, rows in of_run.groupby("training")] or [part]
-        curves = [rows.set_index("step").value.sort_index() for rows in parts]
-        ends = [(c.max(), c.idxmax(), c.iloc[-1], c.index[-1]) for c in curves]
-        rows.append((run, noise, *pd.DataFrame(ends).astype(float).mean(), len(curves)))
+        parts = [part]
+        if own is not None:
+            of_run = own[(own.run == run) & (own.noise == noise)]
+            parts = [rows for _, rows in of_run.groupby("training")] or [part]
+        ends = np.mean([_ends(rows) for rows in parts], axis=0)
+        rows.append((run, noise, *ends.tolist(), len(parts)))
     names = ["run", "noise", "best", "best_step", "last", "last_step", "trainings"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _ends(rows: pd.DataFrame) -> tuple[float, ...]:
+    """The best PSNR of one curve and its first step, the last PSNR and its step."""
+    steps, values = (
+        rows[name].to_numpy(dtype=float, na_value=math.nan) for name in ("step", "value")
+    )
+    order = np.argsort(steps, kind="stable")
+    order = order[~np.isnan(values[order])]
+    if not len(order):
+        return (math.nan,) * 4
+    best, last = order[np.argmax(values[order])], order[-1]
+    return values[best], steps[best], values[last], steps[last]
 
 
 def evaluated(frames: Frames) -> pd.DataFrame:

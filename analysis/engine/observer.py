@@ -75,7 +75,7 @@ class NoisyBatch:
         noisy: (B, C, H, W), the networks' input, on their device.
         target: (B, C, H, W), the ideal output, on the CPU: the clean crops, unless the noise
             changes them too.
-        level: (B,), what noise-conditional networks are told, see `mtd.noise.Noise.sigma_of`.
+        level: (B,), what noise-conditional networks are given, see `mtd.noise.Noise.sigma_of`.
         model: name of the network that it goes through.
         windowed: paths of that network's layers that work inside attention windows.
     """

@@ -244,7 +244,7 @@ def kernels(runtime: Path) -> Iterator[type[AsyncKernelManager]]:
     """A class of kernels that have ended, as their processes have, when the context ends.
 
     One that is interrupted while it starts would otherwise be left behind, with the file in which
-    it is told its ports.
+    its ports are written.
 
     Args:
         runtime: folder of that file.

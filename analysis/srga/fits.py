@@ -132,7 +132,7 @@ class Fits:
 
 @dataclass(frozen=True)
 class AllFits:
-    """The fits of every view, each computed when it is first asked for.
+    """The fits of every view, each computed when it is first needed.
 
     Attributes:
         features: of every view.
