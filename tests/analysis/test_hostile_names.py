@@ -19,7 +19,7 @@ from analysis.srga.command import ANALYSIS
 from mtd.utils.printable import UNSAFE, one_line
 
 NAMES = ("=x$a_$b\x1b[2J\u202e\n<b>|`", "$\\frac$")
-SMALL = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:50")
+SMALL = ("--crop", "16", "--limit", "4", "--untrained", "1", "--quiet", "--noise", "gaussian:50")
 
 
 def test_a_run_of_such_models(tiny_pair: Path, tmp_path: Path, monkeypatch, in_process):

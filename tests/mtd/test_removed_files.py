@@ -112,7 +112,8 @@ def test_an_image_that_vanishes_during_training(photos: Path) -> None:
     assert Path("run/model.pth").read_bytes() == Path("whole/model.pth").read_bytes()
 
 
-@pytest.mark.parametrize("step", [2, 3, 8])  # which logs, saves a state, is the last one
+# the second step logs, the third saves a state, the eighth is the last one
+@pytest.mark.parametrize("step", [pytest.param(2, marks=pytest.mark.attack), 3, 8])
 def test_a_folder_that_is_removed_during_training(photos: Path, step: int) -> None:
     """Nothing is written that would take the place of the run."""
     plan = make(photos)
@@ -147,7 +148,11 @@ def test_a_working_folder_that_is_removed(in_process: Command, command: str) -> 
 
 @pytest.mark.parametrize(
     "size, name",
-    [(100, "recipe.json"), (4000, "snapshot-000002.pth"), (30_000, "state.pt")],
+    [
+        (100, "recipe.json"),
+        pytest.param(4000, "snapshot-000002.pth", marks=pytest.mark.attack),
+        (30_000, "state.pt"),
+    ],
 )
 def test_training_where_files_may_not_grow(photos: Path, size: int, name: str) -> None:
     """As under `ulimit -f`; Python ignores the signal that would end it."""
