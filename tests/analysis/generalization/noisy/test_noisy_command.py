@@ -235,13 +235,13 @@ def test_other_bad_input(folder, in_process):
 
 
 def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
-    given = ("plain.pth", "--noisy", "photos", "--batch-size", "1")
+    given = ("plain.pth", "--noisy", "photos", "--limit", "2", "--batch-size", "1")
     reference = contents(start(*given, "--output-dir", "whole"))
     original, calls = engine_run.run_network, []
 
     def counted(*args, **kwargs):
         calls.append(1)
-        if len(calls) in (3, 7):  # in the pass over the pictures, in that over the patches
+        if len(calls) in (2, 5):  # in the pass over the pictures, in that over the patches
             raise KeyboardInterrupt
         return original(*args, **kwargs)
 
@@ -277,8 +277,8 @@ def test_two_processes_write_what_one_does(folder):
 
 
 def test_the_python_function_gives_the_same_and_reads_its_folder(folder):
-    path = start("plain.pth", "--noisy", "photos")
-    result = analysis.generalization.noisy_pictures("plain.pth", "photos", progress=False)
+    path = start("plain.pth", "--noisy", "photos", "--limit", "2")
+    result = analysis.generalization.noisy_pictures("plain.pth", "photos", limit=2, progress=False)
     stored = analysis.open_run(path, "noisy_pictures")
     assert type(stored) is type(result) is analysis.generalization.NoisyResult
     for name in ("no_reference", "means", "agreement", "features", "depth", "strips"):
@@ -321,7 +321,7 @@ class Dead(torch.nn.Module):
 
 def test_features_that_do_not_vary_have_no_score(folder):
     models = {"plain": mtd.load("plain.pth"), "dead": Dead()}
-    result = analysis.generalization.noisy_pictures(models, "photos", progress=False)
+    result = analysis.generalization.noisy_pictures(models, "photos", limit=2, progress=False)
     frame = result.frames["features"].query("quantity == 'SRGA'").set_index("model")
     assert frame.value["dead"].isna().all() and frame.value["plain"].notna().all()
     assert set(frame.reason["dead"]) == {"its features do not vary"}
