@@ -14,6 +14,7 @@ import analysis
 from analysis.compare.command import ANALYSIS
 from analysis.compare.result import CompareResult
 from mtd.utils.errors import BadInput
+from tests.helpers.figures import leave_unrendered
 from tests.helpers.processes import two_processes
 
 
@@ -28,7 +29,7 @@ class Own(nn.Module):
         return x - 0.1 * self.last(self.first(x).relu())
 
 
-IMAGES = [np.random.default_rng(i).integers(0, 256, (24, 24, 3), dtype=np.uint8) for i in range(8)]
+IMAGES = [np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8) for i in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +39,22 @@ def result() -> CompareResult:
     return analysis.compare.correlate(
         {name: Own().eval() for name in "abcd"},
         images=IMAGES,
-        crop=24,
-        limit=8,
+        crop=16,
+        limit=4,
+        untrained=1,
         noises=["poisson:3.5", "spatial:60"],
         in_distribution="gaussian:15",
         skip=["degradation", "sensitivity"],
         progress=False,
     )
+
+
+@pytest.fixture(scope="module")
+def saved(result: CompareResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its run folder, which no test changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        leave_unrendered(patch)
+        return result.save(tmp_path_factory.mktemp("saved") / "run")
 
 
 def test_the_frames_are_those_of_the_analyses(result):
@@ -62,7 +72,7 @@ def test_the_frames_are_those_of_the_analyses(result):
     errors = result.parts["error"].frames["error"]
     assert set(errors.noise_draws) == {2} and set(errors.noise) == set(srga.noise)
     assert np.allclose(frame.drop_leak + frame.drop_damage, [drop_of(errors, n) for n in "abcd"])
-    assert "8 patches are few" in result.text() and "<CompareResult of 4 models" in repr(result)
+    assert "4 patches are few" in result.text() and "<CompareResult of 4 models" in repr(result)
 
 
 def drop_of(errors: pd.DataFrame, model: str) -> float:
@@ -87,15 +97,14 @@ def test_a_plot_shows_a_point_for_each_model(result):
             result.plot_index(name, target=target)
 
 
-def test_a_saved_result_holds_its_analyses_and_is_read_again(result, tmp_path: Path):
-    folder = result.save(tmp_path / "run")
-    inner = [folder / name for name in result.parts]
+def test_a_saved_result_holds_its_analyses_and_is_read_again(result, saved):
+    inner = [saved / name for name in result.parts]
     again = analysis.compare.correlate(inner)
     pd.testing.assert_frame_equal(again.models, result.models)
     assert list(again.manifest["runs"]) == [str(path) for path in inner]
-    read = CompareResult.read(ANALYSIS, folder)
+    read = CompareResult.read(ANALYSIS, saved)
     pd.testing.assert_frame_equal(read.correlations, result.correlations)
-    assert list(read.figures()) == ["compare"] and (folder / "compare.png").is_file()
+    assert list(read.figures()) == ["compare"] and (saved / "compare.png").is_file()
     with pytest.raises(BadInput, match="crop: the runs of the folders have their own"):
         analysis.compare.correlate(inner, crop=32)
     with pytest.raises(BadInput, match="models and run folders: give one or the other"):
@@ -113,11 +122,10 @@ def test_what_is_no_model_is_one_line(models):
         analysis.compare.correlate(models, progress=False)
 
 
-def test_models_may_come_one_at_a_time(result, tmp_path):
+def test_models_may_come_one_at_a_time(result, saved):
     with pytest.raises(BadInput, match="2 models: rank correlations need 4 or more"):
         analysis.compare.correlate((Own().eval() for _ in range(2)), progress=False)
-    folder = result.save(tmp_path / "run")
-    again = analysis.compare.correlate(folder / name for name in result.parts)
+    again = analysis.compare.correlate(saved / name for name in result.parts)
     pd.testing.assert_frame_equal(again.models, result.models)
 
 
@@ -127,7 +135,7 @@ def test_copies_are_refused():
         analysis.compare.correlate(
             {name: own if name in "ad" else Own().eval() for name in "abcde"},
             images=IMAGES,
-            crop=24,
+            crop=16,
             progress=False,
         )
 
@@ -143,11 +151,11 @@ models = {
     name: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1))
     for name in "abcd"
 }
-images = [np.random.default_rng(i).integers(0, 256, (24, 24, 3), dtype=np.uint8) for i in range(8)]
+images = [np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8) for i in range(4)]
 skip = ["degradation", "sensitivity", "cka"]
 result = correlate(
-    models, images=images, crop=24, limit=8, batch_size=4, noises=["poisson:3.5"], skip=skip,
-    progress=False, in_distribution=["gaussian:15"],
+    models, images=images, crop=16, limit=4, batch_size=2, noises=["poisson:3.5"], skip=skip,
+    progress=False, untrained=1, in_distribution=["gaussian:15"],
 )
 rank, _ = distributed.start("cpu")
 result.models.to_csv(f"models-{rank.rank}.csv", index=False)

@@ -16,8 +16,8 @@ from tests.helpers.networks import save_tiny, save_trainings
 SETTINGS: dict[str, Any] = {
     "noises": ["poisson:3.5", "spatial:60"],
     "in_distribution": "gaussian:15",
-    "crop": 16,
-    "limit": 6,
+    "crop": 8,
+    "limit": 3,
     "references": False,
     "controls": False,
     "progress": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from analysis.pages import notebooks
 from analysis.report.command import run_arguments
 from analysis.srga import score_models
+from tests.helpers.figures import leave_unrendered
+from tests.helpers.networks import save_tiny
 from tests.helpers.paths import ROOT
 
 NAMES = (
@@ -34,11 +37,21 @@ TEMPLATE = "{{ cycler.__init__.__globals__.os.system('touch %s') }}"
 CONSOLE = "from analysis.commands.console import main; main()"
 
 
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder."""
+    place = tmp_path_factory.mktemp("run")
+    model = save_tiny(place / "model.pth")
+    few = {"crop": 16, "limit": 3, "controls": False, "progress": False}
+    with pytest.MonkeyPatch.context() as patch:
+        leave_unrendered(patch)
+        return score_models(model, noises="isp", **few).save(place / "run")
+
+
 @pytest.fixture
-def sent(tmp_path) -> Path:
-    """A run folder with a module of each name, which leaves a file when it is imported."""
-    result = score_models("masked.pth", noises="isp", crop=16, limit=6, progress=False)
-    folder = result.save(tmp_path / "sent")
+def sent(run_folder, tmp_path) -> Path:
+    """Its copy with a module of each name, which leaves a file when it is imported."""
+    folder = Path(shutil.copytree(run_folder, tmp_path / "sent"))
     (tmp_path / "imported").mkdir()
     for name in NAMES:
         mark = tmp_path / "imported" / Path(name).name
@@ -68,7 +81,12 @@ def python(*arguments: str, cwd: Path, path: str) -> subprocess.CompletedProcess
     )
 
 
-@pytest.mark.parametrize("how", ["here", "installed"])
+HERE = pytest.param("here", marks=pytest.mark.slow)
+"""In this process; by default the same page is made as a console script makes it, and the search
+path of a kernel without `PYTHONPATH` is looked at alone, below and in `pages/test_notebooks.py`."""
+
+
+@pytest.mark.parametrize("how", [HERE, "installed"])
 def test_no_module_of_a_folder_is_imported(sent, tmp_path, how, monkeypatch):
     arguments = ["report", str(sent), "--output-dir", str(tmp_path / "page"), "--format", "html,md"]
     if how == "here":  # with a kernel that has no search path but what it is given
