@@ -20,9 +20,9 @@ NOISES = ["gaussian:15", "gaussian:40"]
 SMALL = 1.001
 
 
-def scenes() -> list[np.ndarray]:
+def scenes(side: int = SIDE) -> list[np.ndarray]:
     """Random clouds."""
-    fields = np.random.default_rng(1).normal(size=(PHOTOGRAPHS, SIDE, SIDE, 3))
+    fields = np.random.default_rng(1).normal(size=(PHOTOGRAPHS, side, side, 3))
     smooth = ndimage.gaussian_filter(fields, (0, 2, 2, 0), mode="wrap")
     return [np.clip(0.5 + 0.1 * field / field.std(), 0, 1) for field in smooth]
 
@@ -70,9 +70,9 @@ def pairs() -> dict[str, tuple[dict[str, nn.Module], nn.Module]]:
 
 def run(section: str, models: dict[str, nn.Module], **how: object) -> Result:
     command = {"linear": analysis.linear.local_map, "error": analysis.error.decompose}[section]
-    return command(
-        models, images=scenes(), noises=NOISES, crop=SIDE, limit=PHOTOGRAPHS, progress=False, **how
-    )
+    side = 8 if section == "linear" else SIDE  # whole Jacobians
+    how |= {"images": scenes(side), "crop": side, "limit": PHOTOGRAPHS, "progress": False}
+    return command(models, noises=NOISES, **how)
 
 
 def shown(frame: pd.DataFrame, low: str = "low", high: str = "high") -> pd.Series:

@@ -51,7 +51,6 @@ class Silent(Damp):
         return super().forward(x)
 
 
-@pytest.mark.drawn
 def test_the_table_is_that_of_jacobians_taken_by_hand(folder, capsys):
     path = started("hidden.pth", *FEW, *ONE)
     assert {file.suffix for file in path.iterdir()} >= {".csv", ".png", ".safetensors"}

@@ -19,8 +19,8 @@ from mtd.utils.errors import BadInput
 from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.thread_ranks import in_threads
 
-SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
-SMALL += ("--no-lpips", "--quiet")
+SMALL = ("--limit", "3", "--crop", "16", "--benchmark-crop", "16", "--noise", "poisson:3.5")
+SMALL += ("--untrained", "1", "--no-references", "--no-lpips", "--quiet")
 
 
 def copies(place: Path) -> list[str]:
