@@ -45,7 +45,6 @@ def scenes(count: int, side: int = 16) -> list[np.ndarray]:
     return [np.random.default_rng(i).random((side, side, 3)) for i in range(count)]
 
 
-@pytest.mark.drawn
 def test_recovery_and_ablation_are_those_made_by_hand(folder, capsys):
     path = started("baseline.pth", "hidden.pth", *FEW, "--batch-size", "3")
     assert {file.name for file in path.iterdir()} == {

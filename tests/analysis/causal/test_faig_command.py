@@ -49,7 +49,6 @@ def stack(seed: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.Tanh(), nn.Conv2d(5, 3, 1))
 
 
-@pytest.mark.drawn
 def test_a_run_has_tables_figures_and_a_result(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, "--output-dir", "run", "--random", "2")
     assert {file.name for file in path.iterdir()} == {
