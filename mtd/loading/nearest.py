@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import torch
+from torch import nn
 
 from mtd.loading.choice import OWN_CLASS, addresses
 from mtd.loading.weight_sets import Part, WeightSet, parts
@@ -99,17 +101,18 @@ def nearest(one: WeightSet) -> str:
 def _default_keys() -> Iterator[tuple[str, list[str]]]:
     """The keys of each architecture's default network."""
     for name, entry in registry.architectures().items():
+        config: Callable[[], Config] = entry.config
         try:
-            yield name, _keys(entry)
+            yield name, _keys(entry.build, config)
         except Exception:  # of another package, and not built on the meta device
             continue
 
 
 @cache
-def _keys(entry: Architecture) -> list[str]:
-    """The keys of an architecture's default network, which is built once."""
+def _keys(build: Callable[[Any], nn.Module], config: Callable[[], Config]) -> list[str]:
+    """The keys of an architecture's default network, which is built once in a process."""
     with torch.device("meta"):
-        return list(entry.build(entry.config()).state_dict())
+        return list(build(config()).state_dict())
 
 
 def _shape(key: str) -> str:
