@@ -136,7 +136,7 @@ def test_denoising_stops_at_the_first_image_that_cannot_be_written(
     assert sorted(path.name for path in Path("out").iterdir()) == ["0.png", "1.png", "2.png"]
 
 
-@pytest.mark.attack  # test_removed_files.py removes the folder of a training, and the one above
+@pytest.mark.attack  # by default test_removed_files.py removes the working folder of an analysis
 def test_a_removed_output_folder_is_one_line(pair, monkeypatch, in_process):
     from analysis.brightness import command
     from analysis.engine.cache import ActivationCache

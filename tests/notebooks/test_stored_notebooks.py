@@ -25,14 +25,13 @@ import analysis
 from analysis.commands import run_lookup
 from analysis.commands.run_lookup import ParameterError
 from analysis.pages import notebooks
-from analysis.plotting import notebook_output
 from analysis.report import publish
 from analysis.report import reading as report_reading
 from analysis.report import sections as report_sections
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
-from tests.helpers.figures import leave_unrendered
+from tests.helpers.figures import leave_pictures_blank, leave_unrendered
 from tests.helpers.networks import MASKED, TINY, tiny_network
 from tests.helpers.paths import ROOT
 from tests.helpers.training_logs import own
@@ -41,9 +40,6 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 ALONE = [name for name in NOTEBOOKS if name not in ("report", "findings")]
 NAMES = ("plain", "<b>bold | x", "_under_ *star* `tick`", "[l](u) #1 & co")
 """Of models; what Markdown or HTML would take for its own."""
-
-BLANK = b""
-"""The picture of a figure where none is rendered."""
 
 FEW: dict[str, Any] = {"crop": 16, "noises": ["gaussian:15", "poisson:3"], "limit": 6}
 LEAST = FEW | {"crop": 8, "limit": 1}
@@ -175,11 +171,6 @@ def closed() -> Iterator[None]:
 def run(name: str, /, **parameters: Any) -> Notebook:
     """A stored notebook, with parameters as papermill sets them."""
     return Notebook().run(notebooks.with_parameters(notebooks.stored(name), parameters, name))
-
-
-def leave_pictures_blank(patch: pytest.MonkeyPatch) -> None:
-    """Let notebooks compose their figures, but show empty pictures."""
-    patch.setattr(notebook_output, "png", lambda figure: BLANK)
 
 
 @pytest.fixture

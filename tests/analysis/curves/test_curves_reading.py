@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from analysis.curves import reading
+from analysis.curves import reading, training_reading
 from analysis.curves.tables import COLUMNS, best_steps
 
 NAN = math.nan
@@ -94,6 +94,22 @@ def test_values_that_are_not_finite_are_counted_and_notes_are_passed_on():
     text = said(frames(TESTED | {"run": "a"}, curves=evaluated), notes=["A note."], **manifest)
     assert "Of the evaluated checkpoints, 1 value dropped: NaN or infinite." in text
     assert "\nA note.\n" in text
+
+
+def test_best_and_last_values_of_each_test_curve():
+    steps = {300: 29.0, 100: 30.0, 200: 30.0, 400: NAN}  # in no order; of equal ones the first
+    rows = [("a", "validation", "psnr", "x", step, value) for step, value in steps.items()]
+    rows += [("a", "validation", "psnr", "y", 100, NAN), ("b", "validation", "psnr", "x", 7, 20.0)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    found = training_reading.test_values({"curves": table}).to_dict("split")["data"]
+    assert found[0] == ["a", "x", 30.0, 100, 29.0, 300, 1]
+    assert found[1][:2] == ["a", "y"] and all(math.isnan(value) for value in found[1][2:6])
+    assert found[2] == ["b", "x", 20.0, 7, 20.0, 7, 1]
+    one = table[(table.run == "a") & (table.noise == "x")]
+    single = pd.concat(one.assign(value=one.value + by, training=str(by)) for by in (0, 1, 5))
+    several = {"curves": table, "curves_by_training": single}
+    found = training_reading.test_values(several).to_dict("split")["data"]
+    assert found[0] == ["a", "x", 32.0, 100, 31.0, 300, 3]
 
 
 def test_the_table_for_the_terminal():

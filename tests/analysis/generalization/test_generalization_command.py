@@ -308,18 +308,8 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
     digest = hashlib.sha256(Path("backbone.pth").read_bytes()).hexdigest()
     monkeypatch.setattr(lpips, "DIGEST", digest[:8])
     path = started(
-        *(
-            "plain.pth",
-            "hidden.pth",
-            "--crop",
-            "32",
-            "--limit",
-            "2",
-            "--quiet",
-            *TWO,
-            "--no-references",
-        ),
-        *("--lpips-weights", "backbone.pth"),
+        *("plain.pth", "hidden.pth", "--crop", "32", "--limit", "2", "--quiet", *TWO),
+        *("--no-references", "--lpips-weights", "backbone.pth"),
     )
     results = tables(path)["results"]
     part = results[(results.metric == "lpips") & (results.model == NOISY)]

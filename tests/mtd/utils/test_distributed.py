@@ -14,15 +14,9 @@ from analysis.cka import command as cka_command
 from analysis.commands.command import run_arguments
 from mtd.utils.distributed import start
 from mtd.utils.errors import BadInput
-from tests.helpers.figures import leave_unrendered
 from tests.helpers.processes import forked, torchrun, two_processes, two_started
 
 FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_first", "--layers", "**.blocks.1")
-
-
-@pytest.fixture(autouse=True)
-def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_unrendered(monkeypatch)
 
 
 def single(*arguments: str, cwd: Path) -> None:
