@@ -28,51 +28,55 @@ def parser() -> cli.Parser:
         "formats their color profile; other formats are written as PNG.",
         EXAMPLES,
     )
-    p.add_argument(
+    models, images, compute = (p.group(name) for name in ("models", "images", "compute"))
+    written = p.group("output")
+    models.add_argument(
         "checkpoint",
         metavar="MODEL",
         help="a checkpoint, baseline.pth, masked.pth, or classical:nlm and the like",
     )
-    p.add_argument("input", metavar="INPUT", help="an image, or a folder (without subfolders)")
-    p.add_argument("output", metavar="OUTPUT", help="a .png or .tif file; a folder for a folder")
-    p.add_argument(
+    images.add_argument("input", metavar="INPUT", help="an image, or a folder (without subfolders)")
+    written.add_argument(
+        "output", metavar="OUTPUT", help="a .png or .tif file; a folder for a folder"
+    )
+    p.group("masks").add_argument(
         "--input-mask",
         type=cli.share,
         metavar="RATIO",
         help="mask each pixel with this probability; write the masked input to NAME_masked.png and "
         "the completed image to NAME",
     )
-    p.add_argument(
+    compute.add_argument(
         "--tile",
         type=cli.tile,
         default="auto",
         metavar="auto|off|N",
-        help="auto: tiles if the memory is too small for the whole image (default); off: never; or "
-        "tiles of N pixels",
+        help="auto: tiles if the memory is too small for the whole image; off: never; or tiles of "
+        "N pixels",
     )
-    p.add_argument(
+    compute.add_argument(
         "--overlap",
         type=cli.whole_number(0),
         metavar="N",
         help="overlap of tiles in pixels (default: exact if that is cheap, else 64)",
     )
-    p.add_argument(
+    compute.add_argument(
         "--memory",
         type=cli.gibibytes,
         default=2.0,
         metavar="GIB",
-        help="memory for the network (default: 2)",
+        help="memory for the network",
     )
-    p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
-    p.add_argument(
+    compute.add_argument("--device", default="cpu", help=cli.DEVICE)
+    images.add_argument(
         "--page",
         type=cli.whole_number(1),
         metavar="N",
         help="page or frame of every image file; without it, files with several are refused",
     )
-    p.add_argument("--resume", action="store_true", help="skip images whose output exists")
-    p.add_argument("--overwrite", action="store_true", help="replace existing outputs")
-    p.add_argument("--quiet", action="store_true", help="no bar, no summary")
+    written.add_argument("--resume", action="store_true", help="skip images whose output exists")
+    written.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    p.add_quiet()
     cli_options.add(p, many=False)
     return p
 

@@ -34,22 +34,24 @@ def parser() -> cli.Parser:
         "List the known networks, or describe a checkpoint: architecture, size, cost, receptive "
         "field, value range, masks.",
         EXAMPLES,
+        measure="description",
     )
-    p.add_argument(
+    p.group("models").add_argument(
         "files",
         nargs="*",
         metavar="FILE",
         help="a checkpoint, baseline.pth, masked.pth, classical:blur:0.9 or the like; without it, "
         "all networks are listed",
     )
-    p.add_argument(
+    own = p.group(cli.OWN)
+    own.add_argument(
         "--size",
         type=cli.whole_number(1),
         default=64,
         metavar="N",
-        help="count multiply-adds on an image of N x N pixels (default: 64)",
+        help="count multiply-adds on an image of N x N pixels",
     )
-    p.add_argument(
+    own.add_argument(
         "--no-self-test",
         action="store_true",
         help="do not denoise a crop of each bundled photograph with other channel orders, value "

@@ -22,9 +22,9 @@ def parser() -> cli.Parser:
         "Pack the image files of folders, as they are, into one ZIP file to train on.",
         EXAMPLES,
     )
-    p.add_argument("folders", nargs="+", metavar="FOLDER", help="of photographs")
-    p.add_argument("file", metavar="FILE.zip", help="the file to write")
-    p.add_argument("--quiet", action="store_true", help="no bar, no messages")
+    p.group("images").add_argument("folders", nargs="+", metavar="FOLDER", help="of photographs")
+    p.group("output").add_argument("file", metavar="FILE.zip", help="the file to write")
+    p.add_quiet()
     return p
 
 

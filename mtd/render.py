@@ -6,6 +6,7 @@ falls as 1/n. Needs the extra `render`.
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 from collections.abc import Sequence
@@ -81,27 +82,41 @@ def parser() -> cli.Parser:
         EXAMPLES,
     )
     count = cli.whole_number
-    p.add_argument("output", metavar="OUTPUT", help="folder for SPPspp/ and clean/")
-    p.add_argument(
+    images = p.group("images")
+    p.group("output").add_argument("output", metavar="OUTPUT", help="folder for SPPspp/ and clean/")
+    images.add_argument(
         "--scene",
         action="append",
         metavar="NAME",
         help=f"{' or '.join(SCENES)} (repeatable; default: all)",
     )
-    p.add_argument(
+    noise = p.group("noise")
+    noise.add_argument(
         "--spp",
         action="append",
         type=count(1),
+        metavar="N",
         help="samples per pixel of noisy images (repeatable; default: 64 and 128)",
     )
-    p.add_argument(
-        "--reference", type=count(2), default=2048, help="samples of clean ones (default 2048)"
+    noise.add_argument(
+        "--clean-spp", type=count(2), default=2048, metavar="N", help="samples of clean images"
     )
-    p.add_argument("--size", type=count(16), default=256, help="side of an image (default 256)")
-    p.add_argument("--views", type=count(1), default=1, help="cameras per scene (default 1)")
-    p.add_argument("--seed", type=count(0), default=0, help="of all random numbers (default 0)")
-    p.add_argument("--resume", action="store_true", help="keep existing images")
-    p.add_argument("--quiet", action="store_true", help="no bar, no messages")
+    noise.add_argument(  # an older spelling
+        "--reference",
+        dest="clean_spp",
+        type=count(2),
+        default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
+    )
+    images.add_argument(
+        "--size", type=count(16), default=256, metavar="N", help="side of an image in pixels"
+    )
+    images.add_argument(
+        "--views", type=count(1), default=1, metavar="N", help="cameras of each scene"
+    )
+    p.group("compute").add_argument("--seed", type=count(0), default=0, metavar="N", help=cli.SEED)
+    p.group("output").add_argument("--resume", action="store_true", help="keep existing images")
+    p.add_quiet()
     return p
 
 
@@ -118,7 +133,7 @@ def pictures(settings: RenderSettings) -> list[Picture]:
             raise BadInput(f"--scene {name}: {nearest(name, SCENES)}")
     if settings.reference <= samples[-1]:
         raise BadInput(
-            f"--reference {settings.reference}: expected more samples than --spp {samples[-1]}"
+            f"--clean-spp {settings.reference}: expected more samples than --spp {samples[-1]}"
         )
     folders = {f"{n}spp": n for n in samples} | {CLEAN: settings.reference}
     return [
@@ -231,7 +246,7 @@ def main() -> None:
     settings = RenderSettings(
         scenes=tuple(args.scene or SCENES),
         samples=tuple(args.spp or SAMPLES),
-        reference=args.reference,
+        reference=args.clean_spp,
         size=args.size,
         views=args.views,
         seed=args.seed,

@@ -31,14 +31,17 @@ def parser() -> cli.Parser:
         "List the known test sets, download some, or check that one is complete.",
         EXAMPLES,
     )
-    p.add_argument("name", nargs="?", help="a test set; without it, all are listed")
-    p.add_argument(
+    own = p.group("images")
+    own.add_argument(
+        "name", nargs="?", metavar="NAME", help="a test set; without it, all are listed"
+    )
+    own.add_argument(
         "folder",
         nargs="?",
         metavar="DIR",
         help="folder of the test set; without it, that of --download",
     )
-    p.add_argument(
+    own.add_argument(
         "--download",
         nargs="+",
         default=[],
@@ -46,8 +49,12 @@ def parser() -> cli.Parser:
         help="download test sets into the folder of MTD_HOME (~/.cache/mtd), where "
         "--testset NAME finds them",
     )
-    p.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    p.add_argument("--tone-map", metavar="NAME", help="for linear EXR: srgb, gamma2.2, reinhard")
+    own.add_argument(
+        "--tone-map",
+        metavar="NAME",
+        help="for linear EXR: srgb, gamma2.2, reinhard (default: srgb)",
+    )
+    p.add_quiet()
     return p
 
 

@@ -46,54 +46,69 @@ def parser() -> cli.Parser:
     )
     here = Path(__file__).parent / "training"
     known = [p.name for kind in ("configs", "sweeps") for p in sorted((here / kind).glob("*.toml"))]
-    p.add_argument("config", help=f"a TOML recipe or sweep, or a bundled one: {', '.join(known)}")
-    p.add_argument(
+    models, images, compute = (p.group(name) for name in ("models", "images", "compute"))
+    written = p.group("output")
+    models.add_argument(
+        "config",
+        metavar="CONFIG",
+        help=f"a TOML recipe or sweep, or a bundled one: {', '.join(known)}",
+    )
+    images.add_argument(
         "--data",
         action="append",
         default=[],
         metavar="PHOTOS",
         help="folder of photographs, or a .zip file made by mtd.pack (repeatable)",
     )
-    p.add_argument("--baseline", action="store_true", help="the same network without any mask")
-    p.add_argument(
+    models.add_argument("--baseline", action="store_true", help="the same network without any mask")
+    models.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="SECTION.NAME=VALUE",
         help="change a setting of the recipe (repeatable)",
     )
-    p.add_argument("--list", action="store_true", help="print the cells of a sweep and exit")
-    p.add_argument("--cell", metavar="N", help="train one cell of a sweep, by number or name")
-    p.add_argument("--output-dir", metavar="DIR", help="default: runs/train-CONFIG[-baseline]")
-    p.add_argument(
+    models.add_argument("--list", action="store_true", help="print the cells of a sweep and exit")
+    models.add_argument(
+        "--cell", metavar="N", help="train one cell of a sweep, by number or name (default: all)"
+    )
+    written.add_argument(
+        "--output-dir",
+        metavar="DIR",
+        help="folder to write (default: runs/train-CONFIG[-baseline])",
+    )
+    compute.add_argument(
         "--workers",
         metavar="N",
         type=cli.whole_number(0),
         default=0,
-        help="processes that load batches ahead of time (default 0: none)",
+        help="processes that load batches ahead of time; 0 for none",
     )
-    p.add_argument(
+    images.add_argument(
         "--store",
         metavar="DIR",
         help="folder for all photographs in decoded form, in one memory-mapped file",
     )
-    p.add_argument(
+    images.add_argument(
         "--skip-bad",
         action="store_true",
         help="read all photographs first, and skip and list damaged ones (without it and --store, "
         "only those that fit into data.cache_mb are read at the start)",
     )
-    p.add_argument("--resume", action="store_true", help="continue the run in the output folder")
-    p.add_argument(
+    written.add_argument(
+        "--resume", action="store_true", help="continue the run in the output folder"
+    )
+    compute.add_argument(
         "--seconds",
         type=cli.seconds,
         default=math.inf,
         metavar="N",
         help="end with a saved state before N seconds have passed since the start of the command "
-        "(for all cells of a sweep together); the same command with --resume continues",
+        "(for all cells of a sweep together); the same command with --resume continues (default: "
+        "no end)",
     )
-    p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
-    p.add_argument("--quiet", action="store_true", help="no bar, no messages")
+    compute.add_argument("--device", default="cpu", help=cli.DEVICE)
+    p.add_quiet()
     return p
 
 

@@ -31,18 +31,19 @@ def parser() -> cli.Parser:
         "can be given wherever a checkpoint can.",
         EXAMPLES,
     )
-    p.add_argument(
+    models = p.group("models")
+    models.add_argument(
         "action",
         choices=ACTIONS,
         help="list: a table; get: download; verify: compare the digests of downloaded files",
     )
-    p.add_argument(
+    models.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
         help="a model, or a pattern such as 'kair/*' (list and verify: all without one)",
     )
-    p.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    p.add_quiet()
     return p
 
 

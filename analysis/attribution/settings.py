@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
-from analysis.commands.settings import REFERENCE, Settings, limit_option, noises_option, option
+from analysis.commands.settings import (
+    REFERENCE,
+    Settings,
+    crop_option,
+    limit_option,
+    noises_option,
+    option,
+)
 from analysis.text.noise_names import CLEAN
 from mtd.utils.errors import BadInput
 
@@ -73,12 +80,7 @@ class AttributionSettings(Settings):
     map: Literal["lam", "cem"] = option(
         "lam", "lam: local attribution maps; cem: causal effect maps, by replacing blocks"
     )
-    crop: int | None = option(
-        None,
-        "side of a crop in pixels",
-        minimum=8,
-        shown=f"{CROP['lam']}",
-    )
+    crop: int | None = crop_option(None, f"{CROP['lam']}")
 
     limit: int | None = limit_option(None, f"one of each photograph, at most {PHOTOGRAPHS}")
     noises: tuple[str, ...] | None = noises_option(NOISES)

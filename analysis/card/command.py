@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from analysis.card.record import About
 
 EXAMPLES = """\
-  python -m analysis.card runs/generalization-… --out card
-  python -m analysis.card runs/report-… --out card --model masked
-  python -m analysis.card runs/report-… --out card --model masked --model-id me/masked \\
+  python -m analysis.card runs/generalization-… --output-dir card
+  python -m analysis.card runs/report-… --output-dir card --model masked
+  python -m analysis.card runs/report-… --output-dir card --model masked --model-id me/masked \\
       --organization "My group" --relationship first_party --dataset me/benchmark
 """
 
@@ -37,31 +38,38 @@ def parser() -> cli.Parser:
         "result.json (Every Eval Ever 0.3.0), values of single images as JSON Lines, evaluation "
         "results for the Hugging Face Hub, a model card in Markdown, and a table in HTML.",
         EXAMPLES,
+        arguments="RUN --output-dir DIR",
     )
-    p.add_argument("run", metavar="RUN", help="run folder of analysis.generalization, or a report")
-    p.add_argument(
-        "--out",
-        required=True,
+    models = p.group("models")
+    models.add_argument(
+        "run", metavar="RUN", help="run folder of analysis.generalization, or a report"
+    )
+    models.add_argument("--model", metavar="NAME", help="one of the run's models (default: all)")
+    p.group("output").add_argument(
+        "--output-dir",
         metavar="DIR",
         help="the card's folder, or, of several models, a folder for each in it; a card that is "
-        "there and was not changed is replaced",
+        "there and was not changed is replaced (required)",
     )
-    p.add_argument("--model", metavar="NAME", help="one of the run's models (default: all)")
-    p.add_argument("--model-id", metavar="ID", help="ORGANIZATION/NAME of --model on the Hub")
-    p.add_argument(
+    p.group("output").add_argument(
+        "--out", dest="output_dir", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+    )
+    own = p.group(cli.OWN)
+    own.add_argument("--model-id", metavar="ID", help="ORGANIZATION/NAME of --model on the Hub")
+    own.add_argument(
         "--organization",
         default="unknown",
         metavar="NAME",
-        help="who ran the benchmark (default: unknown)",
+        help="who ran the benchmark",
     )
-    p.add_argument(
+    own.add_argument(
         "--relationship",
         default="other",
         choices=RELATIONSHIPS,
-        help="of who ran it to the model (default: other)",
+        help="of who ran it to the model",
     )
-    p.add_argument("--url", help="where the results are published")
-    p.add_argument(
+    own.add_argument("--url", metavar="URL", help="where the results are published")
+    own.add_argument(
         "--dataset",
         metavar="ID",
         help="data set of the benchmark on the Hub, for .eval_results (default: name of the suite)",
@@ -192,14 +200,17 @@ def main() -> None:
     Raises:
         BadInput: see `make`.
     """
-    args = parser().parse_args()
+    known = parser()
+    args = known.parse_args()
+    if args.output_dir is None:
+        known.error("the following arguments are required: --output-dir")
     from analysis.card import missing
     from analysis.card.record import About
     from analysis.commands import printed
     from analysis.text.markdown import plain
 
     about = About(args.model_id, args.organization, args.relationship, args.url, args.dataset)
-    folders, measured = write(Path(args.run), Path(args.out), args.model, about)
+    folders, measured = write(Path(args.run), Path(args.output_dir), args.model, about)
     rows = [
         {"model": one.model, "folder": path, "missing": list(map(plain, missing.sentences(one)))}
         for path, one in zip(folders, measured, strict=True)

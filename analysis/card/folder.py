@@ -38,7 +38,7 @@ def check(folder: Path) -> None:
         BadInput: it is no folder, or holds anything but cards as they were written.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise BadInput(f"{folder}: is no folder; --out is a new folder, or that of a card")
+        raise BadInput(f"{folder}: is no folder; --output-dir is a new folder, or that of a card")
     with suppress(OSError):  # else it is said when the card is written
         restore(folder)
     if not folder.exists():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from analysis.commands.settings import (
-    REFERENCE,
     Settings,
     limit_option,
     noises_option,
     option,
     reference_first,
+    reference_option,
 )
 from mtd.utils.errors import BadInput, nearest
 
@@ -48,8 +48,8 @@ class CausalSettings(Settings):
 
     limit: int | None = limit_option(24)
     noises: tuple[str, ...] | None = noises_option(NOISES)
-    reference: str = option(
-        REFERENCE, "noise whose features are patched into runs under the others", metavar="SPEC"
+    reference: str = reference_option(
+        "noise that the others are compared with: its features are patched into runs under them"
     )
     branches: str = option(
         AUTO,

@@ -142,7 +142,7 @@ class CKASettings(Settings):
         "noises and with the end of training; NAME=PATTERN for several trainings of one model "
         "(repeatable)",
         metavar="RUN",
-        shown="",
+        group="models",
     )
 
     def __post_init__(self) -> None:

@@ -56,7 +56,13 @@ def run_parsed(analysis: Analysis, parsed: Namespace, command: str) -> Path:
 def parser(analysis: Analysis) -> cli.Parser:
     """The command's options."""
     module = command_of(analysis.name)
-    return build(analysis.settings, module, analysis.description, analysis.examples)
+    return build(
+        analysis.settings,
+        module,
+        analysis.description,
+        analysis.examples,
+        measure=cli.inside(analysis.title),
+    )
 
 
 def run(

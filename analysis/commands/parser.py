@@ -23,9 +23,6 @@ from mtd.utils.errors import BadInput
 
 T = TypeVar("T", bound=Options)
 
-Container = argparse.ArgumentParser | argparse._ArgumentGroup
-"""What options are added to."""
-
 
 @dataclass(frozen=True)
 class OutputOptions:
@@ -53,6 +50,7 @@ def build(
     examples: str,
     *,
     models: str = "checkpoint file or bundled name; NAME=PATTERN for trainings of one model",
+    measure: str = "",
 ) -> cli.Parser:
     """A command's parser, with an option for every field of its settings.
 
@@ -62,15 +60,28 @@ def build(
         description: what it does.
         examples: command lines.
         models: what the positional arguments are.
+        measure: the title of the group of the analysis' own options.
     """
-    p = cli.Parser(module, description, examples + extensions())
-    p.add_argument("models", nargs="*", metavar="MODEL", help=models)
+    shown = "MODEL [MODEL ...]"
+    p = cli.Parser(module, description, examples + extensions(), measure, shown)
+    p.group("models").add_argument("models", nargs="*", metavar="MODEL", help=models)
     add_settings(p, settings)
-    p.add_argument("--resume", action="store_true", help="continue an interrupted run")
-    p.add_argument("--output-dir", metavar="DIR", help="default: runs/ANALYSIS-MODELS-DIGEST")
-    p.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
+    add_output(p, "runs/ANALYSIS-MODELS-DIGEST")
     cli_options.add(p)
     return p
+
+
+def add_output(p: cli.Parser, folder: str) -> None:
+    """Add the options of where and how a run writes.
+
+    Args:
+        p: of a command.
+        folder: the run folder by default, in words.
+    """
+    group = p.group("output")
+    group.add_argument("--output-dir", metavar="DIR", help=f"folder to write (default: {folder})")
+    group.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    p.add_quiet()
 
 
 GROUPS = {
@@ -92,18 +103,16 @@ def extensions() -> str:
     return "".join(["\nfrom other packages:\n", *lines]) if lines else ""
 
 
-def add_settings(
-    p: Container, settings: type[Options], names: Collection[str] | None = None
-) -> None:
-    """Add an option for every field of a class of options, or for those that are named."""
+def add_settings(p: cli.Parser, settings: type[Options]) -> None:
+    """Add an option for every field of a class of options, each to its group."""
     kinds = get_type_hints(settings)
     for item in fields(settings):
         about: Option = item.metadata["option"]
-        if about.listed and (names is None or item.name in names):
-            add_option(p, item, kinds[item.name], about)
+        if about.listed:
+            add_option(p.group(about.group), item, kinds[item.name], about)
 
 
-def add_option(p: Container, item: Field[Any], kind: Any, about: Option) -> None:
+def add_option(p: argparse._ArgumentGroup, item: Field[Any], kind: Any, about: Option) -> None:
     """Add the option of one field."""
     flag = flag_of(item)
     default = None if item.default is MISSING else item.default
@@ -120,16 +129,14 @@ def add_option(p: Container, item: Field[Any], kind: Any, about: Option) -> None
         entry = get_args(entry)[0]
     if get_origin(entry) is Literal:
         keywords["metavar"] = about.metavar or "{" + ",".join(map(str, get_args(entry))) + "}"
-    elif about.metavar:
-        keywords["metavar"] = about.metavar
+    else:
+        keywords["metavar"] = about.metavar or {int: "N", float: "X"}.get(entry)
     keywords["type"] = value_type(entry, about)
     words = about.shown() if callable(about.shown) else about.shown
-    text = words if words is not None else "" if default is None else f"{default}"
-    if text and "default" not in about.help:
-        keywords["help"] += f" (default: {text})"
-    keywords["help"] = keywords["help"].replace("%", "%%").replace(") (default", "; default")
-    if not about.help:
-        keywords["help"] = argparse.SUPPRESS
+    text = words or ("none" if default in (None, ()) else f"{default}")
+    keywords["help"] = argparse.SUPPRESS
+    if about.help:
+        keywords["help"] = cli.with_default(about.help.replace("%", "%%"), text)
     action: dict[str, Any] = {"action": "append"} if many else {}
     p.add_argument(flag, default=argparse.SUPPRESS, **keywords, **action)
     if about.aliases:

@@ -14,7 +14,7 @@ from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
-from mtd.utils.cli import LARGEST
+from mtd.utils.cli import DEVICE, LARGEST, OWN
 from mtd.utils.errors import BadInput, nearest
 
 REFERENCE = "gaussian:15"
@@ -48,6 +48,7 @@ class Option:
         parse: makes the value from a text, raising `ValueError` with what was expected.
         listed: whether the parser adds the option; otherwise it is among those of the models.
         shown: the default in words, or a function that gives them when help is built.
+        group: of options in `--help`, one of `mtd.utils.cli.GROUPS`.
     """
 
     help: str
@@ -62,6 +63,7 @@ class Option:
     parse: Callable[[str], Any] | None = None
     listed: bool = True
     shown: str | Callable[[], str] | None = None
+    group: str = OWN
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
@@ -79,7 +81,13 @@ def noises_option(default: Sequence[str] | None, shown: str = "", help: str = ""
         flag="--noise",
         metavar="SPEC",
         shown=shown or ", ".join(default or ()),
+        group="noise",
     )
+
+
+def reference_option(help: str = "noise that the others are compared with") -> Any:
+    """The field of the reference noise."""
+    return option(REFERENCE, help, metavar="SPEC", group="noise")
 
 
 def in_distribution_option() -> Any:
@@ -93,6 +101,7 @@ def in_distribution_option() -> Any:
         "gaussian:0..gaussian:55 (repeatable)",
         metavar="[MODEL=]SPEC[..SPEC]",
         shown="what each checkpoint says; else unknown",
+        group="noise",
     )
 
 
@@ -112,24 +121,40 @@ def metrics_option() -> Any:
         "a metric beside PSNR, SSIM and LPIPS, such as pyiqa:dists, of the extra iqa (repeatable)",
         flag="--metric",
         metavar="NAME",
-        shown="",
     )
 
 
-def crop_option(default: int | None, **more: Any) -> Any:
+def crop_option(default: int | None, shown: str = "") -> Any:
     """The field of the side of a crop, with an analysis' own default."""
-    shown = "whole images" if default is None else str(default)
-    return option(default, "side of a crop in pixels", minimum=8, shown=shown, **more)
+    return option(
+        default,
+        "side of a crop in pixels",
+        metavar="SIDE",
+        minimum=8,
+        shown=shown or str(default),
+        group="images",
+    )
 
 
 def limit_option(default: int | None, shown: str = "") -> Any:
     """The field of the number of crops, with an analysis' own default."""
-    return option(default, "number of crops", minimum=1, shown=shown or str(default))
+    return option(
+        default,
+        LIMIT,
+        metavar="N",
+        minimum=1,
+        shown=shown or str(default),
+        group="images",
+    )
+
+
+LIMIT = "number of crops at most, spread evenly over the photographs; whole images count as crops"
+"""What `--limit` means, in every command."""
 
 
 def memory_option(help: str, default: float = 2.0) -> Any:
     """The field of how much memory a step of the computation may take, in GiB."""
-    return option(default, help, metavar="GIB", above=0, below=2.0**40)
+    return option(default, help, metavar="GIB", above=0, below=2.0**40, group="compute")
 
 
 def intervals_option(what: str = "crops") -> Any:
@@ -231,19 +256,25 @@ class Settings(Options):
     """
 
     images: tuple[str, ...] = option(
-        (), "folder of clean photographs (repeatable)", metavar="DIR", shown="bundled"
+        (),
+        "folder of clean photographs (repeatable)",
+        metavar="DIR",
+        shown="bundled",
+        group="images",
     )
     page: int | None = option(
         None,
         "page or frame of every image file; without it, files with several are refused",
         metavar="N",
         minimum=1,
+        group="images",
     )
     crop: int | None = crop_option(64)
     crop_rule: Literal["grid", "center", "random"] = option(
         "grid",
         "where crops are cut: a grid over each image, its center, or at random",
         synonyms={"centre": "center"},
+        group="images",
     )
     limit: int | None = limit_option(CROPS)
     noises: tuple[str, ...] | None = noises_option((REFERENCE, UNSEEN[0]))
@@ -251,12 +282,14 @@ class Settings(Options):
         True,
         "networks are given noisy images that are neither clipped nor rounded to 8 bits",
         flag="--no-quantize",
+        group="noise",
     )
     mask_draws: Literal["shared", "independent"] = option(
         "shared",
         "whether a crop has the same random attention masks under every noise (shared), or "
         "different ones under each (independent)",
         aliases=("--mask-pairing",),
+        group="masks",
     )
     input_mask: float = option(
         0.0,
@@ -266,19 +299,22 @@ class Settings(Options):
         minimum=0,
         below=1,
         shown="none",
+        group="masks",
     )
     attention_mask: Literal["auto", "on", "off"] = option("auto", "", listed=False)
     mask_samples: int = option(1, "", minimum=1, listed=False)
     seed: int = option(0, "", minimum=0, listed=False)
-    device: str = option("cpu", "cpu, cuda, cuda:1")
+    device: str = option("cpu", DEVICE, group="compute")
     autocast: Literal["off", "bf16", "fp16"] = option(
-        "off", "precision of the networks' forward pass; off is float32"
+        "off", "precision of the networks' forward pass; off is float32", group="compute"
     )
     batch_size: int | None = option(
         None,
         "crops that go through a network together",
+        metavar="N",
         minimum=1,
         shown="by the size of the crops",
+        group="compute",
     )
 
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.commands.settings import (
-    REFERENCE,
     UNSEEN,
     Settings,
     controls_option,
@@ -16,6 +15,7 @@ from analysis.commands.settings import (
     noises_option,
     option,
     reference_first,
+    reference_option,
     references_option,
     untrained_option,
 )
@@ -59,7 +59,7 @@ class CompareSettings(Settings):
     crop: int | None = crop_option(64)
     limit: int | None = limit_option(64)
     noises: tuple[str, ...] = noises_option(UNSEEN)
-    reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
+    reference: str = reference_option()
     in_distribution: tuple[str, ...] = in_distribution_option()
     references: bool = references_option()
     skip: tuple[str, ...] = option(

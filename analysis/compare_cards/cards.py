@@ -134,7 +134,7 @@ def records_in(place: Path) -> list[Path]:
         return [place / RESULT]
     inside = sorted(path for path in place.glob(f"*/{RESULT}") if path.is_file())
     if not inside:
-        raise BadInput(f"{place}: no {RESULT} in it; `mtd card RUN --out {place}` makes one")
+        raise BadInput(f"{place}: no {RESULT} in it; `mtd card RUN --output-dir {place}` makes one")
     return inside
 
 

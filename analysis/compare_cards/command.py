@@ -25,13 +25,13 @@ def parser() -> cli.Parser:
         "the same images, paired differences with intervals over photographs.",
         EXAMPLES,
     )
-    p.add_argument(
+    p.group("models").add_argument(
         "cards",
         nargs="+",
         metavar="CARD",
         help="folder of mtd card, a folder of several, or a record of Every Eval Ever",
     )
-    p.add_argument("--quiet", action="store_true", help="no warnings")
+    p.add_quiet()
     return p
 
 

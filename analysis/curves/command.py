@@ -18,6 +18,7 @@ from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
 from analysis.commands.parser import (
     OutputOptions,
+    add_output,
     add_settings,
     flag_of,
     output_options,
@@ -157,30 +158,27 @@ ANALYSIS = Analysis(
 
 def parser() -> cli.Parser:
     """The command's options."""
-    p = cli.Parser("analysis.curves", ANALYSIS.description, EXAMPLES)
-    p.add_argument(
+    measure = cli.inside(ANALYSIS.title)
+    p = cli.Parser("analysis.curves", ANALYSIS.description, EXAMPLES, measure, "RUN [RUN ...]")
+    p.group("models").add_argument(
         "runs",
         nargs="*",
         metavar="RUN",
         help="folder of mtd.train, TensorBoard events, log of KAIR or BasicSR, or a folder of one; "
         "NAME=PATTERN, or several of one NAME, are the trainings of one run",
     )
-    add_settings(p, CurvesSettings, OF_LOGS)
-    p.add_argument("--output-dir", metavar="DIR", help="default: runs/curves-RUNS-DIGEST")
-    p.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
-    group = p.add_argument_group("evaluation of checkpoints")
-    group.add_argument(
+    p.group("models").add_argument(
         "--checkpoints",
         action="extend",
         nargs="+",
         default=[],
         metavar="FOLDER",
         help="folder of a run's checkpoints, each of which is evaluated, or NAME=PATTERN as for "
-        "RUN; if it is a RUN too, they are its test curves (repeatable)",
+        "RUN; if it is a RUN too, they are its test curves; options of images, masks and compute, "
+        "and --noise, are for this evaluation (repeatable)",
     )
-    names = [item.name for item in fields(CurvesSettings) if item.name not in OF_LOGS]
-    add_settings(group, CurvesSettings, names)
-    group.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    add_settings(p, CurvesSettings)
+    add_output(p, "runs/curves-RUNS-DIGEST")
     return p
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis.commands.settings import REFERENCE, UNSEEN, Settings, noises_option, option
+from mtd.utils.cli import SEED
 from mtd.utils.errors import BadInput
 
 KINDS = ("poisson", "salt_pepper", "speckle")
@@ -47,19 +48,20 @@ class CurvesSettings(Settings):
         "gaussian:0..gaussian:55 (repeatable)",
         metavar="[RUN=]SPEC[..SPEC]",
         shown="what recipe.json or checkpoints say; else unknown",
+        group="noise",
     )
     noises: tuple[str, ...] | None = noises_option(NOISES)
     attention_mask: Literal["auto", "on", "off"] = option(
-        "auto", "attention masks as the checkpoint says, or against it"
+        "auto", "attention masks as the checkpoint says, or against it", group="masks"
     )
     mask_samples: int = option(
         1,
         "a network with random attention masks returns the mean of its outputs with K masks",
         metavar="K",
         minimum=1,
-        shown="1",
+        group="masks",
     )
-    seed: int = option(0, "seed of all random numbers", minimum=0)
+    seed: int = option(0, SEED, metavar="N", minimum=0, group="compute")
 
     def __post_init__(self) -> None:
         """Check the settings.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.commands.settings import (
-    REFERENCE,
     UNSEEN,
     Settings,
     controls_option,
@@ -13,6 +12,7 @@ from analysis.commands.settings import (
     noises_option,
     option,
     reference_first,
+    reference_option,
     untrained_option,
 )
 from mtd.utils.errors import BadInput
@@ -33,7 +33,7 @@ class DistributionsSettings(Settings):
     """
 
     crop: int = crop_option(128)
-    reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
+    reference: str = reference_option()
     noises: tuple[str, ...] = noises_option(UNSEEN)
     layers: tuple[str, ...] = option(
         (),

@@ -23,7 +23,7 @@ def parser() -> cli.Parser:
         "yours, and for each claim whether they agree.",
         EXAMPLES,
     )
-    p.add_argument(
+    p.group("models").add_argument(
         "study",
         metavar="STUDY",
         help="folder of run folders: ablations, levels, monte_carlo, brightness, completion_80, "
@@ -31,8 +31,10 @@ def parser() -> cli.Parser:
         "(a report); claims whose run is missing are listed as not run. For a folder that this "
         "command wrote, only the page is made again",
     )
-    p.add_argument("--output-dir", metavar="DIR", help="default: STUDY/page")
-    p.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
+    p.group("output").add_argument(
+        "--output-dir", metavar="DIR", help="folder to write (default: STUDY/page)"
+    )
+    p.add_quiet()
     return p
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from analysis.commands.parser import flag_of
 from analysis.commands.settings import (
     Settings,
+    crop_option,
     in_distribution_option,
     limit_option,
     memory_option,
@@ -88,12 +89,7 @@ class GeneralizationSettings(Settings):
             with.
     """
 
-    crop: int | None = option(
-        None,
-        "side of a crop in pixels",
-        minimum=8,
-        shown="the suite's; whole images without a suite",
-    )
+    crop: int | None = crop_option(None, "the suite's; whole images without a suite")
     limit: int | None = limit_option(None, "the suite's; all whole images without a suite")
     noises: tuple[str, ...] | None = noises_option(None, "the suite's")
     suite: str | None = option(
@@ -103,6 +99,7 @@ class GeneralizationSettings(Settings):
         "replaces the default one",
         metavar="NAME",
         shown=SUITE,
+        group="noise",
     )
     in_distribution: tuple[str, ...] = in_distribution_option()
     testset: tuple[str, ...] = option(
@@ -110,7 +107,7 @@ class GeneralizationSettings(Settings):
         "a published test set, checked: python -m mtd.testsets lists them; without =DIR one that "
         "its --download has put into MTD_HOME (repeatable)",
         metavar="NAME[=DIR]",
-        shown="",
+        group="images",
     )
     paired_images: tuple[tuple[str, str], ...] = option(
         (),
@@ -118,13 +115,14 @@ class GeneralizationSettings(Settings):
         ".mat files (repeatable); NAME such as monte_carlo:64 names the noise and its level",
         metavar=("[NAME=]NOISY", "CLEAN"),
         aliases=("--pairs",),
-        shown="",
+        group="images",
     )
     tone_map: str | None = option(
         None,
         "for paired images in linear EXR files: srgb, gamma2.2, reinhard",
         metavar="NAME",
         shown="srgb",
+        group="images",
     )
     protocol: Literal["default", "paper"] | None = option(
         None,
@@ -141,7 +139,11 @@ class GeneralizationSettings(Settings):
     )
     references: bool = references_option()
     tile: int | Literal["auto", "off"] = option(
-        "auto", "large images in tiles: auto, off, or the tile's side", metavar="TILE", parse=tile
+        "auto",
+        "large images in tiles: auto, off, or the tile's side",
+        metavar="TILE",
+        parse=tile,
+        group="compute",
     )
     memory: float = memory_option("memory that --tile auto keeps to")
     noisy: tuple[str, ...] = option(
@@ -150,7 +152,7 @@ class GeneralizationSettings(Settings):
         "what is left of the noise, how models agree, CKA and SRGA against synthetic noise "
         "(repeatable)",
         metavar="DIR",
-        shown="",
+        group="images",
     )
 
     def __post_init__(self) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.settings import (
-    REFERENCE,
     UNSEEN,
     Options,
     Settings,
@@ -18,6 +17,7 @@ from analysis.commands.settings import (
     metrics_option,
     noises_option,
     option,
+    reference_option,
     references_option,
     untrained_option,
 )
@@ -63,11 +63,11 @@ class ReportSettings(Settings):
     """
 
     crop: int | None = crop_option(64)
-    limit: int | None = limit_option(None, "none: see --max-crops")
+    limit: int | None = limit_option(None, "none, see --max-crops")
     noises: tuple[str, ...] | None = noises_option(
         None, f"{', '.join(UNSEEN)}; for the benchmark, those of its suite"
     )
-    reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
+    reference: str = reference_option()
     in_distribution: tuple[str, ...] = in_distribution_option()
     references: bool = references_option()
     suite: str | None = option(
@@ -75,18 +75,21 @@ class ReportSettings(Settings):
         "noises of the benchmark",
         metavar="NAME",
         shown="quick; with --noise: --reference and the noises given",
+        group="noise",
     )
     benchmark_crop: int = option(
         96,
         "side of the benchmark's crops, at most that of the smallest image",
         metavar="SIDE",
         minimum=16,
+        group="images",
     )
     max_crops: tuple[str, ...] = option(
         (),
         "maximum number of crops of a section (repeatable)",
         metavar="SECTION=N",
         shown=lambda: ", ".join(f"{name}={count}" for name, count in limits().items()),
+        group="images",
     )
     budget: tuple[str, ...] = option((), "", metavar="SECTION=MEGAPIXELS")
     metrics: tuple[str, ...] = metrics_option()
@@ -175,9 +178,10 @@ class ReportOptions(Options):
 
     sections: str | None = option(
         None,
-        "comma-separated sections (default: `default`, which stands for all that are possible "
-        "except stitch and causal_effects, which take longer)",
+        "comma-separated sections; `default` stands for all that are possible except stitch and "
+        "causal_effects, which take longer",
         metavar="NAMES",
+        shown="default",
     )
     training: tuple[str, ...] = option(
         (),
@@ -186,15 +190,23 @@ class ReportOptions(Options):
         shown="logs beside the checkpoints",
     )
     format: str = option(
-        "html,ipynb", f"comma-separated formats of the page: {', '.join(FORMATS)}", metavar="NAMES"
+        "html,ipynb",
+        f"comma-separated formats of the page: {', '.join(FORMATS)}",
+        metavar="NAMES",
+        group="output",
     )
-    title: str | None = option(None, "title of the page", metavar="TITLE", shown="")
+    title: str | None = option(
+        None,
+        "title of the page",
+        metavar="TITLE",
+        shown="names of the models",
+        group="output",
+    )
     verify: str | None = option(
         None,
         "a report's folder or page: recompute a random part of its numbers and check that they "
         "agree",
         metavar="REPORT",
-        shown="",
     )
     share: float = option(0.01, "share of the numbers that --verify recomputes", above=0, maximum=1)
     verify_seed: int | None = option(

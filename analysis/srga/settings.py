@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis.commands.settings import (
-    REFERENCE,
     UNSEEN,
     Settings,
     controls_option,
@@ -17,6 +16,7 @@ from analysis.commands.settings import (
     noises_option,
     option,
     reference_first,
+    reference_option,
     untrained_option,
 )
 from analysis.srga.score import COMPONENTS, PATCHES
@@ -45,7 +45,7 @@ class SRGASettings(Settings):
 
     crop: int = crop_option(128)
     limit: int | None = limit_option(PATCHES)
-    reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
+    reference: str = reference_option()
     noises: tuple[str, ...] = noises_option(UNSEEN)
     layer: str | None = option(
         None,
@@ -71,7 +71,7 @@ class SRGASettings(Settings):
         "PSNR under the reference is nearest to what all runs reach; NAME=PATTERN for several "
         "trainings of one model (repeatable)",
         metavar="RUN",
-        shown="",
+        group="models",
     )
 
     def __post_init__(self) -> None:

@@ -96,7 +96,7 @@ def _argument(text: str) -> tuple[str, Any]:
     return name, parsed
 
 
-def add(p: argparse.ArgumentParser, many: bool = True) -> None:
+def add(p: cli.Parser, many: bool = True) -> None:
     """Add the options to a parser.
 
     Args:
@@ -104,20 +104,19 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         many: whether it takes several models. Values may then begin with MODEL=, as given or
             without its folder and ending, and be repeated; see `mtd.loading.model_names`.
     """
-    masks = p.add_argument_group("masks")
+    masks = p.group("masks")
     masks.add_argument(
         "--attention-mask",
         choices=("auto", "on", "off"),
         default="auto",
-        help="auto: as the checkpoint says (default); on or off: override it",
+        help="auto: as the checkpoint says; on or off: override it",
     )
     masks.add_argument(
         "--mask-samples",
         type=cli.whole_number(1),
         default=1,
         metavar="K",
-        help="a network with random attention masks returns the mean of its outputs with K masks "
-        "(default 1)",
+        help="a network with random attention masks returns the mean of its outputs with K masks",
     )
     masks.add_argument(
         "--options",
@@ -126,10 +125,14 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         default=[],
         help="KAIR option file that says what is masked" + (" (repeatable)" if many else ""),
     )
-    p.add_argument(
-        "--seed", type=cli.whole_number(0), default=0, help="seed of all random numbers (default 0)"
+    p.group("compute").add_argument(
+        "--seed",
+        type=cli.whole_number(0),
+        default=0,
+        metavar="N",
+        help=cli.SEED,
     )
-    group = p.add_argument_group("models of other kinds")
+    group = p.group("models of other kinds")
     custom: dict[str, Any] = {"dest": "custom_models", "default": []}
     group.add_argument(
         "--model",
@@ -161,7 +164,7 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         "--weights",
         metavar=f"{prefix}KEY",
         help="which weights of a file that holds several, such as params or state_dict.model; "
-        "without it, averaged ones are taken (mtd.models FILE lists all)",
+        "mtd.models FILE lists all (default: averaged ones, if there are some)",
         **repeatable,
     )
     group.add_argument(
@@ -174,21 +177,21 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
     group.add_argument(
         "--value-range",
         metavar=f"{prefix}WHITE",
-        help="the network's value of white, 1 or 255, where its checkpoint does not say",
+        help="the network's value of white, 1 or 255 (default: what its checkpoint says)",
         **repeatable,
     )
     group.add_argument(
         "--channel-order",
         metavar=f"{prefix}ORDER",
-        help="rgb (default) or bgr",
+        help="rgb or bgr (default: rgb)",
         **repeatable,
     )
     group.add_argument(
         "--grayscale",
         metavar=f"{prefix}HOW",
         help=(
-            "grayscale networks: luma (default), all images of the run are grayscale; or "
-            "per-channel, they are run on each channel of color images"
+            "grayscale networks: luma, all images of the run are grayscale; or per-channel, they "
+            "are run on each channel of color images (default: luma)"
             if many
             else "grayscale networks on color images: per-channel runs them on each channel"
         ),
@@ -205,7 +208,8 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         "--wrap",
         metavar=f"{prefix}HOW",
         help="normalize: give the network each image with mean 0.5 and standard deviation 0.25 and "
-        "scale its output back, so that contrast and brightness make no difference; none (default)",
+        "scale its output back, so that contrast and brightness make no difference; or none "
+        "(default: none)",
         **repeatable,
     )
     group.add_argument("--grey", dest="grayscale", help=argparse.SUPPRESS, **repeatable)

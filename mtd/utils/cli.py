@@ -6,6 +6,7 @@ import argparse
 import io
 import math
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -29,28 +30,111 @@ from mtd.utils.printable import of_error
 OK, FAILED, BAD_INPUT, PARTIAL = 0, 1, 2, 3
 
 
+DEVICE = "cpu, cuda, cuda:1"
+"""The help of `--device`."""
+
+SEED = "seed of all random numbers"
+"""The help of `--seed`."""
+
+OWN = "this command"
+"""The group of the options of one command alone."""
+
+GROUPS = (
+    *("models", "images", "noise", OWN, "masks", "compute", "output"),
+    "models of other kinds",
+)
+"""Groups of options in the order of `--help`, in all commands."""
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line.
+    """An argument parser with groups of options in one order, and with errors of one line.
 
     Args:
         module: of the command, such as `mtd.denoise`.
         description: the first lines of its help.
         examples: command lines, at the end of its help.
+        measure: the title of the group of the command's own options.
+        arguments: the positional arguments as the usage line shows them; "" for what they are.
     """
 
-    def __init__(self, module: str, description: str, examples: str) -> None:
+    def __init__(
+        self,
+        module: str,
+        description: str,
+        examples: str,
+        measure: str = "",
+        arguments: str = "",
+    ) -> None:
+        name = called(module)
+        if name.startswith(SCRIPT):
+            examples = re.sub(r"python -m (?:analysis|mtd)\.(\S+)", renamed, examples)
         super().__init__(
-            prog=f"python -m {module}",
+            prog=name,
             description=description,
             epilog=f"examples:\n{examples}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Formatter,
             allow_abbrev=False,
+            add_help=False,
         )
+        self.measure, self.arguments = measure or module.rpartition(".")[2], arguments
+        self.groups: dict[str, argparse._ArgumentGroup] = {}
         output.named(module)
-        self.add_argument(
+        common = self.group("output")
+        common.add_argument(
             output.FLAG,
             action=Unstored,
             help="print one JSON object on stdout: results, sentences, files, or the error",
+        )
+        common.add_argument("-h", "--help", action="help", help="show this help and exit")
+
+    def group(self, name: str) -> argparse._ArgumentGroup:
+        """A group of options, by one of `GROUPS`; `OWN` is that of the command's own options."""
+        if name not in self.groups:
+            title = self.measure if name == OWN else name
+            self.groups[name] = self.add_argument_group(title)
+            self._action_groups.sort(key=self._place)
+        return self.groups[name]
+
+    def add_quiet(self) -> None:
+        """Add the option `--quiet`."""
+        self.group("output").add_argument(
+            "--quiet", action="store_true", help="no progress, no messages: the result alone"
+        )
+
+    def _place(self, group: argparse._ArgumentGroup) -> int:
+        """Where a group stands; the two of argparse itself come first."""
+        names = {id(known): GROUPS.index(name) for name, known in self.groups.items()}
+        return names.get(id(group), -1)
+
+    def format_usage(self) -> str:
+        """One line: the options are below."""
+        return (
+            f"usage: {self.prog} [options] {self.arguments or self._positional()}".rstrip() + "\n"
+        )
+
+    def format_help(self) -> str:
+        """The usage line, what the command does, its options by group, and examples."""
+        formatter = self._get_formatter()
+        formatter.add_text(self.description)
+        for group in self._action_groups:
+            formatter.start_section(group.title)
+            formatter.add_text(group.description)
+            formatter.add_arguments(sorted(group._group_actions, key=placed))
+            formatter.end_section()
+        formatter.add_text(self.epilog)
+        return f"{self.format_usage()}\n{formatter.format_help()}"
+
+    def _positional(self) -> str:
+        """The positional arguments, those that may be left out in brackets."""
+        forms = {None: "{0}", "?": "[{0}]", "*": "[{0} ...]", "+": "{0} [{0} ...]"}
+        actions = [action for action in self._actions if not action.option_strings]
+        return " ".join(
+            forms[action.nargs].format(  # type: ignore[index]
+                "{" + ",".join(action.choices) + "}"
+                if action.choices and not action.metavar
+                else action.metavar or action.dest.upper()
+            )
+            for action in actions
         )
 
     def error(self, message: str) -> NoReturn:
@@ -60,6 +144,69 @@ class Parser(argparse.ArgumentParser):
             BadInput: always.
         """
         raise BadInput(f"{message}; see {self.prog} --help")
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help with the default of every option behind it, in one form: `(default: 64)`.
+
+    Where the help names a default itself, in this form, it is left as it is.
+    """
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, value = action.help or "", action.default
+        if action.nargs == 0 or not action.option_strings or "default: " in text:
+            return text
+        if value is argparse.SUPPRESS or text.endswith("required)"):
+            return text
+        return with_default(text, "none" if value is None or value == [] else str(value))
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
+
+def placed(action: argparse.Action) -> int:
+    """Where an option stands in its group: those that every command has are the last."""
+    last = (output.FLAG, "--help")
+    return max((1 + last.index(o) for o in action.option_strings if o in last), default=0)
+
+
+def inside(title: str) -> str:
+    """A title as it stands inside a sentence.
+
+    >>> inside("Causal tracing"), inside("CKA")
+    ('causal tracing', 'CKA')
+    """
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
+
+
+def with_default(text: str, default: str) -> str:
+    """The help of an option with its default, within brackets that end it already.
+
+    >>> with_default("folder of photographs (repeatable)", "bundled")
+    'folder of photographs (repeatable; default: bundled)'
+    """
+    shown = default.replace("%", "%%")
+    if text.endswith(")"):
+        return f"{text[:-1]}; default: {shown})"
+    return f"{text} (default: {shown})".lstrip()
+
+
+SCRIPT = "mtd "
+"""How the first argument of a process begins that the console script `mtd` has started."""
+
+
+def called(module: str) -> str:
+    """The command of a module as this process was started: `mtd NAME`, or `python -m MODULE`."""
+    name = sys.argv[0] if sys.argv and sys.argv[0].startswith(SCRIPT) else ""
+    same = name[len(SCRIPT) :].replace("-", "_") == module.partition(".")[2]
+    return name if same else f"python -m {module}"
+
+
+def renamed(found: re.Match[str]) -> str:
+    """An example for `python -m` as one for the console script."""
+    return SCRIPT + found[1].replace("_", "-")
 
 
 class Unstored(argparse.Action):

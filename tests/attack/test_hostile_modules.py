@@ -73,7 +73,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         *("--untrained", "0", "--no-references", *OUT),
         *(part for name in UNTRIED for part in ("--skip", name)),
     ),
-    "card": ("benchmark", "--out", "out/card"),
+    "card": ("benchmark", "--output-dir", "out/card"),
     "compare-cards": ("cards", "--quiet"),
     "attribution": (*PAIR, "--limit", "1", "--steps", "2", "--side", "4", "--crop", "16", *OUT),
     "linear": (*PAIR, "--crop", "8", "--limit", "1", "--levels", "15", "--quiet", *OUT),
@@ -138,7 +138,7 @@ def given(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     analysis.generalization.benchmark(pair, noises="isp", lpips=False, **few).save(
         place / "benchmark"
     )
-    done = fresh("-m", "analysis.card", "benchmark", "--out", "cards", cwd=place)
+    done = fresh("-m", "analysis.card", "benchmark", "--output-dir", "cards", cwd=place)
     assert done.returncode == 0, done.stderr
     shutil.copytree(ROOT / "reports" / "findings", place / "study")
     return place

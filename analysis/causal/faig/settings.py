@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.commands.settings import (
-    REFERENCE,
     Settings,
     limit_option,
     noises_option,
     option,
     reference_first,
+    reference_option,
 )
 from mtd.utils.errors import BadInput
 
@@ -34,10 +34,8 @@ class FaigSettings(Settings):
 
     limit: int | None = limit_option(12)
     noises: tuple[str, ...] | None = noises_option(NOISES)
-    reference: str = option(
-        REFERENCE,
-        "noise whose attribution is subtracted from that under each of the other noises",
-        metavar="SPEC",
+    reference: str = reference_option(
+        "noise that the others are compared with: its attribution is subtracted from theirs"
     )
     steps: int = option(
         20,
