@@ -9,20 +9,23 @@ from typing import Any
 from analysis.commands import printed
 from analysis.commands.run_tables import read_tables
 from analysis.report import reading
+from analysis.report.verdict import headline
 from analysis.text.markdown import plain
 from mtd.utils import output
 
 
 def show(folder: Path, pages: Iterable[Path]) -> None:
-    """Print where the pages of a report are; with `--json` its tables, sentences and files."""
-    text = "\n".join(f"written to {path}" for path in pages)
+    """Print the verdict and where the pages of a report are; with `--json` its tables, sentences
+    and files."""
+    text = "\n".join([headline(folder), *(f"written to {path}" for path in pages)])
     output.show(text, **(parts(folder) if output.collecting() else {}))
 
 
 def parts(folder: Path) -> dict[str, Any]:
-    """The rows of the leaderboard, the names of other tables, and the sections' main sentences."""
+    """The rows of the leaderboard, the names of other tables, the verdict and the sections' main
+    sentences."""
     results = printed.tables(folder, read_tables(folder, [Path(reading.LEADERBOARD).stem]))
-    sentences: list[str] = []
+    sentences = [headline(folder)]
     for name in reading.sections(folder):
         own = printed.tables(folder / name, read_tables(folder / name, ()), most=0)
         results |= {f"{name}/{table}": about for table, about in own.items()}

@@ -13,6 +13,7 @@ from analysis.commands import console, printed
 from analysis.commands.registry import analyses
 from analysis.commands.run_tables import read_tables
 from analysis.report import printed as printed_report
+from analysis.report import verdict
 from mtd.data import image_io
 from mtd.data.image_io import ImageFile
 from mtd.utils import output
@@ -122,4 +123,5 @@ def test_a_report_has_its_leaderboard_and_names_other_tables() -> None:
     table = parts["results"]["cka/depth"]
     assert table["rows"] == len(pd.read_csv(table["file"])) and table["records"] is None
     assert any("PSNR" in sentence for sentence in parts["sentences"])
+    assert parts["sentences"][0] == verdict.headline(folder)
     assert not any("`" in sentence for sentence in parts["sentences"])
