@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from analysis.attribution.integrated_gradients import Window
 from analysis.attribution.tables import Pictures
-from analysis.plotting import model_styles
+from analysis.plotting.figure_style import new_figure
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
@@ -85,7 +85,7 @@ def example(
     i = frame.crop.iloc[0]
     columns = len(noises) * (1 + len(models))
     size = (1.45 * columns + 1.1, 1.7 + 1.0)
-    figure = Figure(figsize=size, dpi=model_styles.DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = figure.subplots(1, columns, squeeze=False)
     line = grid[0]
     rows = {(row.model, row.noise): row for _, row in frame[frame.crop == i].iterrows()}

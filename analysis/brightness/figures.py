@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI
+from analysis.plotting.figure_style import new_figure
 from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.text import terminal
 from analysis.text.names import wrapped
@@ -40,7 +40,7 @@ def histograms(
     columns = 2 if len(noises) in (2, 4) else min(3, len(noises))
     rows = -(-len(noises) // columns)
     size = (max(6.4, 4.6 * columns), 3.4 * rows + 1.1)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(noises) :]:
         axes.set_axis_off()

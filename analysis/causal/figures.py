@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from analysis.causal.branches import ALL
 from analysis.causal.tables import EXACT, WHOLE
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI, short, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import short, style
 from analysis.text.intervals import bands
 from analysis.text.markdown import listed
 from mtd.networks import block_names
@@ -77,7 +78,7 @@ def panels(frame: pd.DataFrame, column: str, label: str, heading: str) -> Figure
     columns = 2 if len(parts) in (2, 4) else min(3, len(parts))
     rows = -(-len(parts) // columns)
     width = {1: 8.0, 2: 5.6}.get(columns, 5.0)
-    figure = Figure(figsize=(width * columns, 3.2 * rows + 1.3), dpi=DPI, layout="constrained")
+    figure = new_figure(width * columns, 3.2 * rows + 1.3)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()

@@ -17,7 +17,8 @@ from matplotlib.image import AxesImage
 
 from analysis.cka import measures
 from analysis.plotting import model_styles, trainings
-from analysis.plotting.model_styles import DPI, short
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import short
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def heatmaps(
     rows = -(-len(parts) // columns)
     side = 3.0 + 0.14 * max(max(p.values.shape) for p in parts)
     side *= min(1.0, 4.2 / (columns + 0.2))  # more in a row are smaller
-    figure = Figure(figsize=(side * columns + 1, side * rows + 0.5), dpi=DPI, layout="constrained")
+    figure = new_figure(side * columns + 1, side * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()
@@ -285,7 +286,7 @@ def depth(
     panels_of = list(frame.groupby(["noise_a", "noise_b"], sort=False))
     columns = min(3, len(panels_of))
     rows = -(-len(panels_of) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.9 * rows + 0.4), dpi=DPI, layout="constrained")
+    figure = new_figure(4.6 * columns, 3.9 * rows + 0.4)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(panels_of) :]:
         axes.set_axis_off()

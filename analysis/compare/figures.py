@@ -15,7 +15,8 @@ from analysis.commands.index import Index
 from analysis.compare.candidates import among
 from analysis.compare.predictors import DROP, TARGETS
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import style
 from analysis.text.markdown import number
 
 LOGARITHMIC = 30
@@ -83,7 +84,7 @@ def figure(
     chosen = [index for index in every if frame[index.name].notna().any()] or every
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
-    drawn = Figure(figsize=(4 * columns, 3.6 * rows + 0.6), dpi=DPI, layout="constrained")
+    drawn = new_figure(4 * columns, 3.6 * rows + 0.6)
     grid = drawn.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(chosen) :]:
         axes.set_axis_off()

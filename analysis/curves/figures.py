@@ -15,7 +15,8 @@ from analysis.curves import tables, training_lines
 from analysis.curves.logged import LOSS
 from analysis.curves.tables import Trained, unseen_noises
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI, crowded, named, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import crowded, named, style
 from analysis.plotting.trainings import DRAWN
 from analysis.stats.trainings import LEAST
 from analysis.text.names import wrapped
@@ -87,7 +88,7 @@ def empty_panels(count: int) -> tuple[Figure, list[Axes]]:
     columns = {1: 1, 2: 2, 4: 2}.get(count, 3 if count <= 6 or count == 9 else 4)
     rows = -(-count // columns)
     size = (4.2 * columns + (1.5 if count == 1 else 0), 3.1 * rows + 1.1)
-    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
+    drawn = new_figure(*size)
     panels = list(drawn.subplots(rows, columns, squeeze=False, sharex=True).flat)
     for axes in panels[count:]:
         axes.set_axis_off()

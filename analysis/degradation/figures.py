@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import COLORS, CROWDED, DPI, MARKERS, short, style
+from analysis.plotting.figure_style import new_figure, noise_look
+from analysis.plotting.model_styles import CROWDED, short, style
 from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.text.controls import has_controls
 from analysis.text.intervals import bands
@@ -42,7 +43,7 @@ def depth(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
     models = list(dict.fromkeys(frame.model))
     layers = int(frame.groupby("model", sort=False).size().iloc[0])
     width = max(7.5, 2.5 + 0.3 * layers) if same_layers(frame) else 8.0
-    figure = Figure(figsize=(width, 9.4), dpi=DPI, layout="constrained")
+    figure = new_figure(width, 9.4)
     panels = figure.subplots(3, 1, sharex=True)
     for axes, draw in zip(panels, (draw_ch, draw_ch_within, draw_probe), strict=True):
         draw(axes, frame, single)
@@ -195,7 +196,7 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
         marks.append("highest")
     columns = 2 * len(marks)
     size = (3.7 * columns, 3.6 * len(models) + 1.2)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = figure.subplots(len(models), columns, squeeze=False)
     for line, model in zip(grid, models, strict=True):
         for place, axes in enumerate(line):
@@ -249,9 +250,7 @@ def draw_plane(
     ]
     for place, noise in enumerate(noises if len(plane) else ()):
         part = plane[plane.noise == noise]
-        color = COLORS[place % len(COLORS)]
-        marker = MARKERS[place % len(MARKERS)]
-        look: dict[str, Any] = {"s": 16, "color": color, "marker": marker, "alpha": 0.7, "lw": 0}
+        look: dict[str, Any] = noise_look(place) | {"s": 16, "alpha": 0.7, "lw": 0}
         axes.scatter(part.x, part.y, label=noise, **look)
     axes.set_xticks([])
     axes.set_yticks([])

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plotting.model_styles import COLORS, DPI, named, short
+from analysis.plotting.figure_style import new_figure, noise_look
+from analysis.plotting.model_styles import named, short
 from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.stats.generalized_gaussian import density
 from analysis.text.controls import has_controls
@@ -45,14 +46,14 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame, single: pd.DataFrame | Non
     pairs = sorted(pairs, key=lambda pair: list(frame.layer.unique()).index(pair[0][1]))
     noises = [str(noise) for noise in frame.noise.unique() if noise != first.reference]
     size = (2.5 * max(2, len(noises)) + 0.8, 2.2 * min(MOST, len(pairs)) + 1.3)
-    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
+    drawn = new_figure(*size)
     grid = drawn.subplots(
         min(MOST, len(pairs)), len(noises), squeeze=False, sharex="row", sharey="row"
     )
     for line, ((model, layer), rows) in zip(grid, pairs, strict=False):
         own = curves[(curves.model == model) & (curves.layer == layer)]
         for place, (axes, noise) in enumerate(zip(line, noises, strict=True)):
-            color = COLORS[place % len(COLORS)]
+            color = noise_look(place)["color"]
             draw_histogram(axes, rows, own, noise, color)
             if single is not None:
                 here = (single.model == model) & (single.layer == layer) & (single.noise == noise)

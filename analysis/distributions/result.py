@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
 from analysis.distributions import figures
 from analysis.plotting.axes import new_axes
-from analysis.plotting.model_styles import COLORS, named, short
+from analysis.plotting.figure_style import noise_look
+from analysis.plotting.model_styles import named, short
 from mtd.utils.errors import one_of
 
 
@@ -69,11 +73,12 @@ class DistributionsResult(Result):
         first = frame[frame.last_features.astype(bool)].layer
         layer = known("layer", layer, frame.layer, first=None if first.empty else first.iloc[0])
         frame = frame[frame.layer == layer]
-        noise = known("noise", noise, frame.noise[frame.noise != frame.reference])
+        noises = list(dict.fromkeys(frame.noise[frame.noise != frame.reference]))
+        noise = known("noise", noise, noises)
         curves = self.histograms
         own = curves[(curves.model == frame.model.iloc[0]) & (curves.layer == layer)]
         ax = ax if ax is not None else new_axes()
-        figures.draw_histogram(ax, frame, own, noise, COLORS[0])
+        figures.draw_histogram(ax, frame, own, noise, noise_look(noises.index(noise))["color"])
         ax.set_title(named(str(frame.model.iloc[0])), fontsize=10)
         ax.set_xlabel(f"feature value: {short(layer)}", fontsize=9)
         ax.set_ylabel("density", fontsize=9)
@@ -82,7 +87,7 @@ class DistributionsResult(Result):
         return ax
 
 
-def known(what: str, name: str | None, values: pd.Series, first: str | None = None) -> str:
+def known(what: str, name: str | None, values: Iterable[Any], first: str | None = None) -> str:
     """A name that is among the values of a column; the first of them, or `first`, by default.
 
     Raises:

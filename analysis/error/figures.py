@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.plotting.model_styles import CROWDED, DPI, LETTERS, LINE, named, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import CROWDED, LETTERS, LINE, named, style
 from analysis.stats.jackknife import LEAST
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
@@ -45,7 +46,7 @@ def panels(noises: Sequence[str], width: float, height: float) -> tuple[Figure, 
     columns = 2 if len(noises) in (2, 4) else min(4 if len(noises) > 6 else 3, len(noises))
     rows = -(-len(noises) // columns)
     size = (max(6.4, width * columns), height * rows + 1.2)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(noises) :]:
         axes.set_axis_off()

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from analysis.generalization.conditions import references_in
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI, style
+from analysis.plotting.figure_style import new_figure, noise_look
+from analysis.plotting.model_styles import style
 from analysis.text.noise_labels import NOISY, kind_label, level_unit
 
 RATIOS = {
@@ -44,20 +45,20 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     rows = rows.assign(ratio=rows.model.map(RATIOS)).sort_values("ratio")
     again = cells[(cells.metric == "psnr") & cells.model.str.contains("-seed")]
     again = again.assign(ratio=again.model.str.partition("-seed")[0].map(RATIOS))
-    figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
+    figure = new_figure(6.4, 4.6)
     axes = figure.subplots()
-    for column, label, color in (
-        ("in_distribution", "Gaussian noise, σ = 15, trained on", "C0"),
-        ("mixture", "mixture, unseen", "C1"),
+    for column, label, look in (
+        ("in_distribution", "Gaussian noise, σ = 15, trained on", noise_look(0)),
+        ("mixture", "mixture, unseen", noise_look(1)),
     ):
         for masked, part in rows.groupby(rows.ratio >= 0):
             sides = (part[column] - part[f"{column}_low"], part[f"{column}_high"] - part[column])
-            bars = axes.errorbar(part.ratio, part[column], sides, color=color, fmt="o-", capsize=3)
+            bars = axes.errorbar(part.ratio, part[column], sides, ls="-", ms=4, capsize=3, **look)
             if masked or (rows.ratio < 0).all():
                 bars.set_label(label)
-        axes.plot(again.ratio, again[column], "x", color=color, ms=5, mew=1)
+        axes.plot(again.ratio, again[column], "x", color=look["color"], ms=5, mew=1)
         for value in cells[(cells.metric == "psnr") & (cells.model == NOISY)][column]:
-            axes.axhline(value, color=color, ls=":", lw=1.2, label=f"noisy input, {label}")
+            axes.axhline(value, color=look["color"], ls=":", lw=1.2, label=f"noisy input, {label}")
     if len(again):
         axes.plot([], [], "x", color="0.4", ms=5, mew=1, label="trainings of other seeds")
     axes.set_xticks(rows.ratio, [f"{r}%" if r >= 0 else "no\nmasks" for r in rows.ratio])
@@ -87,7 +88,7 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
         return None
     models, mixed = list(dict.fromkeys(rows.model)), "mixture" in kinds
     lines, across = math.ceil(len(kinds) / 2), min(2, len(kinds))
-    figure = Figure(figsize=(4.3 * across, 3.4 * lines + 0.8), dpi=DPI, layout="constrained")
+    figure = new_figure(4.3 * across, 3.4 * lines + 0.8)
     panels = figure.subplots(lines, across, squeeze=False)
     for axes in panels.flat[len(kinds) :]:
         axes.remove()

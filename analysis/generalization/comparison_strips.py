@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from analysis.commands.trainings import TRAINING
 from analysis.generalization.conditions import CROP, contestants
 from analysis.generalization.settings import PICTURES
-from analysis.plotting.model_styles import DPI
+from analysis.plotting.figure_style import new_figure
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
@@ -297,7 +297,7 @@ def draw(title: str, strips: Sequence[Strip]) -> Figure:
     """Strips below one another; squares are shown pixel by pixel, without smoothing."""
     columns = 1 + max(len(strip.pictures) for strip in strips)
     size = (1.9 * columns, 2.5 * len(strips) + 0.6)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = figure.subplots(len(strips), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()

@@ -19,7 +19,8 @@ from analysis.generalization.conditions import contestants, references_in
 from analysis.generalization.metrics import facts
 from analysis.generalization.summary import label
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI, crowded, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import crowded, style
 from analysis.plotting.trainings import thin_lines
 from analysis.stats.trainings import LEAST
 from analysis.text.intervals import bands
@@ -53,7 +54,7 @@ def curves(
     count = len(many) + (not others.empty)
     columns = min(3, count)
     lines = -(-count // columns)
-    figure = Figure(figsize=(4.3 * columns, 3.5 * lines + 0.9), dpi=DPI, layout="constrained")
+    figure = new_figure(4.3 * columns, 3.5 * lines + 0.9)
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat[count:]:
         axes.set_axis_off()
@@ -176,7 +177,7 @@ def rank_map(frame: pd.DataFrame, order: list[str], metric: str = "psnr") -> Fig
     if part.model.nunique() < 2:
         return None
     width, height = 2.4 + 0.52 * part.noise.nunique(), 1.9 + 0.42 * len(order)
-    figure = Figure(figsize=(max(width, 5), height), dpi=DPI, layout="constrained")
+    figure = new_figure(max(width, 5), height)
     axes = figure.subplots()
     image = draw_ranks(axes, part, order, metric)
     bar = figure.colorbar(image, ax=axes, shrink=0.9)

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import CROWDED, DPI, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import CROWDED, style
 from analysis.text.intervals import bands
 from analysis.text.noise_labels import preset
 
@@ -33,7 +34,7 @@ def panels(count: int, width: float = 4.2, height: float = 3.3) -> tuple[Figure,
     columns = 2 if count in (2, 4) else min(3, count)
     rows = -(-count // columns)
     size = (max(6.0, width * columns), height * rows + 1.2)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
     for axes in grid[count:]:
         axes.set_axis_off()
@@ -136,7 +137,7 @@ def risk(frame: pd.DataFrame) -> Figure:
     """SURE beside the true mean squared error, a pair of points for each model and noise."""
     models, noises = (list(dict.fromkeys(frame[name])) for name in ("model", "noise"))
     size = (max(6.0, 1.7 * len(noises) + 2), 4.6)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     axes = figure.subplots()
     for place, model in enumerate(models):
         rows = frame[frame.model == model].set_index("noise").reindex(noises)

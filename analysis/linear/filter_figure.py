@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.linear.places import KINDS
 from analysis.linear.tables import Filters
-from analysis.plotting.model_styles import DPI
+from analysis.plotting.figure_style import new_figure
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 
@@ -33,7 +33,7 @@ def filters(frame: pd.DataFrame, known: Filters, crop: int | None = None) -> Fig
     crop = int(frame.crop.iloc[0]) if crop is None else crop
     rows = [(noise, kind) for noise in noises for kind in KINDS]
     size = (1.75 * (1 + len(models)) + 0.8, 1.8 * len(rows) + 1.0)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = figure.subplots(len(rows), 1 + len(models), squeeze=False)
     for line, (noise, kind) in zip(grid, rows, strict=True):
         of = frame[(frame.noise == noise) & (frame.crop == crop) & (frame.pixel == kind)]

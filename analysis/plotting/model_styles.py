@@ -8,14 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.engine.layers import INPUT
+from analysis.plotting.figure_style import LETTERS, MODELS
 from analysis.text.markdown import listed
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from mtd.loading.classical import is_spec
 from mtd.networks import block_names
 
-COLORS = [f"C{i}" for i in range(10) if i != 7]
-"""Matplotlib's default colors without gray, the color of the noisy input."""
+COLORS = MODELS
+"""Of models; noises have others, see `analysis.plotting.figure_style`."""
 
 MARKERS = "osD^vP*X<>"
 
@@ -27,9 +28,6 @@ CROWDED = 5
 
 NAME = 28
 """Characters in a line of a name."""
-
-LETTERS = 17
-"""Characters of the legend's font per inch."""
 
 LINE = 0.17
 """Height of a line in inches."""
@@ -94,9 +92,6 @@ def add(figure: Figure, models: Sequence[str], marked: bool = True, lines: bool 
     tallest = max(text.count("\n") + 1 for text in texts)
     figure.set_size_inches(width, height + LINE * tallest * (-(-len(texts) // fit) - 1))
     figure.legend(handles=handles, loc="outside lower center", ncols=fit, fontsize=8)
-
-
-DPI = 150
 
 
 LAST = "conv_last"

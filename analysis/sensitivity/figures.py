@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import CROWDED, DPI, short, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import CROWDED, short, style
 from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.sensitivity.observer import IMAGE
 from analysis.text.intervals import bands
@@ -38,7 +39,7 @@ def gain_over_depth(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> 
     layers = frame[frame.model == models[0]].layer.nunique()
     width = max(4.6, 1.2 + 0.22 * layers)
     size = (width * columns, 3.4 * rows + 1.1)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import CROWDED, DPI, features, named, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import CROWDED, features, named, style
 from analysis.plotting.trainings import DOTTED, dots
 from analysis.text.controls import has_controls
 from analysis.text.intervals import bands
@@ -105,7 +106,7 @@ def figure(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
     """
     part = others(frame)
     size = (max(5.0, 1.6 + 0.9 * part.noise.nunique()), 4.4)
-    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
+    drawn = new_figure(*size)
     axes = drawn.subplots()
     draw_scores(axes, frame, single)
     axes.set_title(heading(frame), fontsize=9)

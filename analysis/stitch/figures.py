@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import CROWDED, DPI, short, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import CROWDED, short, style
 from analysis.text.intervals import bands
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
@@ -79,7 +80,7 @@ def cost_over_depth(frame: pd.DataFrame) -> Figure:
     rows = -(-len(parts) // columns)
     longest = int(frame["index"].max()) + 1
     width = max(3.7, 1.0 + 0.2 * longest) * columns + 0.4
-    figure = Figure(figsize=(width, 4.9 * rows + 1.0), dpi=DPI, layout="constrained")
+    figure = new_figure(width, 4.9 * rows + 1.0)
     heights = [1.7, 1] * rows
     grid = figure.subplots(2 * rows, columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for place in range(rows * columns):

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.causal.faig.choices import ATTRIBUTION, CHANGE
-from analysis.plotting.model_styles import DPI, named, short
+from analysis.plotting.figure_style import new_figure, noise_look
+from analysis.plotting.model_styles import named, short
 from analysis.text.intervals import bands
 
 ATTRIBUTION_LABEL = "sum over the layer's filters (squared 8-bit levels)"
@@ -51,7 +52,7 @@ def layers(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
         reference: the noise whose attribution is subtracted.
     """
     parts = list(frame.groupby("noise", sort=False))
-    figure = Figure(figsize=(9.5, 3.0 * len(parts) + 1.8), dpi=DPI, layout="constrained")
+    figure = new_figure(9.5, 3.0 * len(parts) + 1.8)
     grid = figure.subplots(len(parts), 1, squeeze=False, sharex=True)[:, 0]
     for axes, (noise, part) in zip(grid, parts, strict=True):
         draw_layers(axes, part)
@@ -110,7 +111,7 @@ def reverting(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
     """
     noises = list(dict.fromkeys(frame.noise))
     wide = max(7.5, 4.2 * len(noises))
-    figure = Figure(figsize=(wide, 7.4), dpi=DPI, layout="constrained")
+    figure = new_figure(wide, 7.4)
     grid = figure.subplots(2, len(noises), squeeze=False, sharex=True, sharey="row")
     for column, noise in enumerate(noises):
         part = frame[frame.noise == noise]
@@ -166,7 +167,7 @@ def path(frame: pd.DataFrame, pair: list[str]) -> Figure:
         frame: faig_path.csv, see `analysis.causal.faig.tables.path`.
         pair: names of the baseline and of its twin.
     """
-    figure = Figure(figsize=(7.0, 4.4), dpi=DPI, layout="constrained")
+    figure = new_figure(7.0, 4.4)
     axes = figure.subplots()
     draw_path(axes, frame)
     about = bands(int(frame.photographs.iloc[0])) if frame.low.notna().any() else ""
@@ -183,10 +184,10 @@ def path(frame: pd.DataFrame, pair: list[str]) -> Figure:
 def draw_path(axes: Axes, frame: pd.DataFrame) -> None:
     """The error along the path on given axes."""
     for place, (noise, rows) in enumerate(frame.groupby("noise", sort=False)):
-        color = f"C{place}"
-        axes.plot(rows.alpha, rows.mse, color=color, marker=".", ms=4, lw=1.2, label=str(noise))
+        look = noise_look(place)
+        axes.plot(rows.alpha, rows.mse, ms=3, lw=1.2, label=str(noise), **look)
         if rows.low.notna().any():
-            axes.fill_between(rows.alpha, rows.low, rows.high, color=color, alpha=0.2, lw=0)
+            axes.fill_between(rows.alpha, rows.low, rows.high, color=look["color"], alpha=0.2, lw=0)
     axes.set_xlabel("share of the way from the baseline to its twin", fontsize=8)
     axes.set_ylabel(MSE_LABEL, fontsize=8)
     axes.set_ylim(bottom=0)

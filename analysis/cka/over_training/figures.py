@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from analysis.cka.figures import CONTROLS_DRAWN, MEASURES, limit, measure
 from analysis.cka.over_training.tables import END, NAME
 from analysis.plotting import model_styles, trainings
-from analysis.plotting.model_styles import DPI
+from analysis.plotting.figure_style import new_figure
 from analysis.plotting.trainings import thin_lines
 
 
@@ -25,7 +25,7 @@ def figure(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
     columns = min(3, len(kinds))
     rows = -(-len(kinds) // columns)
     size = (4.6 * columns, 3.6 * rows + 0.4)
-    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
+    drawn = new_figure(*size)
     grid = drawn.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(kinds) :]:
         axes.set_axis_off()

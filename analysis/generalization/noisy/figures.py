@@ -14,7 +14,8 @@ from matplotlib.image import AxesImage
 
 from analysis.generalization.noisy.inputs import BLUR, CONTROLS, RECORDED
 from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES, quantities_of
-from analysis.plotting.model_styles import DPI, named, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import named, style
 from analysis.text.names import wrapped
 from analysis.text.terminal import plural
 
@@ -57,7 +58,7 @@ def quantities(frames: Frames) -> Figure:
     lines = -(-len(shown) // columns)
     width = max(4.0, 1.2 + 0.55 * len(models))
     size = (width * columns, 3.6 * lines + 0.6)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat[len(shown) :]:
         axes.set_axis_off()
@@ -135,7 +136,7 @@ def agreement(means: pd.DataFrame) -> Figure:
     """How far every two outputs are apart, as a matrix."""
     part = means[means.quantity == DIFFERENCE]
     side = 2.6 + 0.75 * len({*part.model, *part.model_b})
-    figure = Figure(figsize=(side + 1.2, side), dpi=DPI, layout="constrained")
+    figure = new_figure(side + 1.2, side)
     axes = figure.subplots()
     bar = figure.colorbar(draw_agreement(axes, means), ax=axes, shrink=0.9)
     bar.set_label("root mean square difference in 8-bit levels", fontsize=8)
@@ -169,7 +170,7 @@ def features(frame: pd.DataFrame) -> Figure:
     measures = list(dict.fromkeys(frame.quantity))
     noises = list(dict.fromkeys(frame.noise_b))
     width = max(4.4, 1.6 + 0.7 * len(noises) * frame.model.nunique() / 2)
-    figure = Figure(figsize=(width * len(measures), 4.2), dpi=DPI, layout="constrained")
+    figure = new_figure(width * len(measures), 4.2)
     for axes, measure in zip(
         figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True
     ):

@@ -15,7 +15,7 @@ from analysis.generalization.comparison_strips import MOST, WHOLE, WIDE, overvie
 from analysis.generalization.noisy.observer import WINDOW
 from analysis.generalization.settings import PICTURES
 from analysis.generalization.trainings import with_trainings
-from analysis.plotting.model_styles import DPI
+from analysis.plotting.figure_style import new_figure
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
@@ -119,7 +119,7 @@ def draw(rows: pd.DataFrame, pictures: Mapping[str, Pixels]) -> Figure:
     residuals = {name: noisy.astype(np.int64) - output for name, output in outputs.items()}
     factor = gain(list(residuals.values()))
     columns = 2 + len(models)
-    figure = Figure(figsize=(1.9 * columns, 5.0), dpi=DPI, layout="constrained")
+    figure = new_figure(1.9 * columns, 5.0)
     grid = figure.subplots(2, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()

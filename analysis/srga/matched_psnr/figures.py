@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import style
 
 
 def figure(frame: pd.DataFrame) -> Figure:
@@ -21,7 +22,7 @@ def figure(frame: pd.DataFrame) -> Figure:
     columns = min(3, len(noises))
     rows = -(-len(noises) // columns)
     size = (4.2 * columns, 3.4 * rows + 0.4)
-    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
+    drawn = new_figure(*size)
     grid = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes in grid.flat[len(noises) :]:
         axes.set_axis_off()

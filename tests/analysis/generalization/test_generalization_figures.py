@@ -7,6 +7,7 @@ import pytest
 
 from analysis.generalization import conditions, scoring
 from analysis.generalization import figures as generalization_figures
+from analysis.plotting.figure_style import MODELS
 from analysis.text.noise_labels import NOISY
 from tests.helpers.benchmark_tables import RESULTS
 
@@ -49,9 +50,9 @@ def test_samples_per_pixel_fall_as_noise_grows():
 
 def test_the_noisy_input_is_grey_in_every_figure():
     assert generalization_figures.style(NOISY, ["a", NOISY])["color"] == "0.45"
-    assert generalization_figures.style("b", ["a", "b"])["color"] == "C1"
+    assert generalization_figures.style("b", ["a", "b"])["color"] == MODELS[1]
     many = [str(i) for i in range(25)]
-    assert "C7" not in {generalization_figures.style(name, many)["color"] for name in many}
+    assert "#7f7f7f" not in {generalization_figures.style(name, many)["color"] for name in many}
     looks = {tuple(generalization_figures.style(name, many).items()) for name in many}
     assert len(looks) == 25
 

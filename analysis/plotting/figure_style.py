@@ -1,0 +1,282 @@
+"""How figures look: sizes, fonts, lines and colors, for a screen, for a paper, on dark pages.
+
+Figures are composed in inches of a screen, with `new_figure` and in the text sizes of this module.
+In the style `paper`, `new_figure` makes them as wide as a column (`COLUMN`) where a screen shows
+one panel across (at most `ONE_PANEL` inches), else as wide as the text (`TEXT`), and `fitted` gives
+all text 8 points, draws thinner lines and takes the title out, which `analysis.plotting.captions`
+puts into a file beside the figure. Names of many layers or noises along an axis, which a screen
+shows in less than `SMALL` points, are set in 6 points.
+
+SVG files hold their text as paths: the format cannot embed a font, and with another one labels
+would overlap. Text that can be searched and edited is in PDF, with embedded TrueType fonts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from analysis.text.names import wrapped
+from mtd.utils.errors import BadInput
+
+COLUMN, TEXT = 3.3, 6.9
+"""Widths in print, in inches: of a column, and of the text of a page."""
+
+ONE_PANEL = 6.5
+"""Inches on a screen up to which a figure is as wide as a column in print."""
+
+SMALL = 6.5
+"""Text of fewer points on a screen is set small in print."""
+
+LETTERS = 17
+"""Characters of 8 points in an inch."""
+
+MODELS = (
+    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
+    *("#8c564b", "#e377c2", "#bcbd22", "#17becf"),
+)
+"""Colors of models: Matplotlib's default ones without gray, the color of the noisy input."""
+
+NOISES = (
+    *("#000080", "#80e020", "#8020e0", "#806000"),
+    *("#80a080", "#006060", "#402000", "#e0c0e0"),
+)
+"""Colors of noises, none of them like one of models: CIEDE2000 is at least 16 from each of these,
+and at least 19 between any two noises, also without red or green receptors."""
+
+NOISE_MARKERS = "ovs^D<P>X*"
+"""Of noises, by which they can be told apart without their colors."""
+
+_FONTS = {
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mtd",
+    "savefig.bbox": None,
+    "text.usetex": False,
+}
+
+_INK = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+
+
+@dataclass(frozen=True)
+class Style:
+    """One look.
+
+    Attributes:
+        name: of the option `--style`.
+        parameters: Matplotlib's, inside `using`.
+        text: size of all text in points; None for what each figure's code says.
+        small: of names that are many.
+        lines: factor of the widths of lines and sizes of markers.
+        titled: whether figures have a title; else it is in their caption alone.
+        dpi: of PNG files.
+    """
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    text: float | None = None
+    small: float | None = None
+    lines: float = 1.0
+    titled: bool = True
+    dpi: int = 150
+
+
+SCREEN = Style("screen", _FONTS)
+
+PAPER = Style(
+    "paper",
+    _FONTS
+    | {
+        "font.size": 8,
+        "axes.linewidth": 0.5,
+        "grid.linewidth": 0.4,
+        "xtick.major.width": 0.5,
+        "ytick.major.width": 0.5,
+        "xtick.minor.width": 0.4,
+        "ytick.minor.width": 0.4,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "xtick.minor.size": 1.5,
+        "ytick.minor.size": 1.5,
+        "patch.linewidth": 0.5,
+        "hatch.linewidth": 0.5,
+        "legend.handlelength": 1.6,
+        "legend.columnspacing": 1.2,
+        "legend.handletextpad": 0.5,
+        "figure.constrained_layout.w_pad": 0.02,
+        "figure.constrained_layout.h_pad": 0.02,
+    },
+    text=8,
+    small=6,
+    lines=0.7,
+    titled=False,
+    dpi=300,
+)
+
+DARK = Style(
+    "dark",
+    _FONTS
+    | dict.fromkeys(_INK, "#e6e6e6")
+    | {
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "none",
+        "savefig.transparent": True,
+        "legend.facecolor": "#222222",
+        "legend.edgecolor": "#666666",
+        "grid.color": "#777777",
+    },
+)
+"""For pages on a dark ground; see `ON_DARK` for colors that figures name themselves."""
+
+ON_DARK = {
+    "#1f77b4": "#5aa9e6",
+    "#2ca02c": "#55c255",
+    "#d62728": "#ff6b6b",
+    "#9467bd": "#b592dd",
+    "#8c564b": "#c08a7e",
+    "#000080": "#8080ff",
+    "#8020e0": "#b57bff",
+    "#806000": "#c9a227",
+    "#006060": "#2aa5a5",
+    "#402000": "#b07040",
+}
+"""Colors of models and noises that are too dark for a dark ground, and what stands for them."""
+
+STYLES = {style.name: style for style in (SCREEN, PAPER)}
+"""By the names that `--style` takes."""
+
+_current: ContextVar[Style] = ContextVar("style", default=SCREEN)
+
+
+def noise_look(place: int) -> dict[str, str]:
+    """Color and marker of a noise, by its place among those of a figure.
+
+    >>> noise_look(0), noise_look(8)["color"] == noise_look(0)["color"]
+    ({'color': '#000080', 'marker': 'o'}, True)
+    """
+    return {
+        "color": NOISES[place % len(NOISES)],
+        "marker": NOISE_MARKERS[place % len(NOISE_MARKERS)],
+    }
+
+
+def current() -> Style:
+    """The style in which figures are drawn here."""
+    return _current.get()
+
+
+def named_style(name: str) -> Style:
+    """The style of a name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name not in STYLES:
+        raise BadInput(f"style {name!r}: expected {' or '.join(STYLES)}")
+    return STYLES[name]
+
+
+@contextmanager
+def using(style: Style) -> Iterator[None]:
+    """Context in which figures are composed and written in a style."""
+    token = _current.set(style)
+    try:
+        with mpl.rc_context(dict(style.parameters)):
+            yield
+    finally:
+        _current.reset(token)
+
+
+def size_of(width: float, height: float) -> tuple[float, float]:
+    """The size of a figure in the current style, in inches.
+
+    Text keeps its size in print, so that the height shrinks less than the width.
+
+    Args:
+        width: on a screen, in inches.
+        height: on a screen, in inches.
+    """
+    if current() is not PAPER:
+        return width, height
+    wide = COLUMN if width <= ONE_PANEL else TEXT
+    return wide, height * min(1.0, 0.3 + 0.6 * wide / width)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure with a constrained layout, in the current style.
+
+    Args:
+        width: on a screen, in inches.
+        height: on a screen, in inches.
+    """
+    return Figure(figsize=size_of(width, height), dpi=SCREEN.dpi, layout="constrained")
+
+
+def fitted(figure: Figure) -> Figure:
+    """A composed figure in the current style: sizes of text, widths of lines, no title."""
+    style = current()
+    if style.text is None or getattr(figure, "fitted_to", "") == style.name:
+        return figure
+    figure.fitted_to = style.name
+    if not style.titled:
+        take_out_titles(figure)
+    for text in figure.findobj(Text):
+        text.set_fontsize(style.small if text.get_fontsize() < SMALL else style.text)
+    for axes in figure.axes:
+        _fit_labels(axes, figure)
+        for kind in ("x", "y"):
+            for which in ("major", "minor"):
+                axes.tick_params(axis=kind, which=which, labelsize=_ticks(axes, kind, style))
+    _thin(figure, style.lines)
+    return figure
+
+
+def take_out_titles(figure: Figure) -> None:
+    """Leave the title to the caption, and that of a single panel too."""
+    if figure._suptitle is not None:
+        figure._suptitle.set_text("")
+        figure._suptitle.set_in_layout(False)
+
+
+def _ticks(axes: Axes, kind: str, style: Style) -> float | None:
+    axis = getattr(axes, f"{kind}axis")
+    size = axis._major_tick_kw.get("labelsize")
+    labels = axis.get_ticklabels()
+    shown = labels[0].get_fontsize() if labels else size
+    return style.small if shown is not None and float(shown) < SMALL else style.text
+
+
+def _fit_labels(axes: Axes, figure: Figure) -> None:
+    """Wrap titles to their panels."""
+    spec = axes.get_subplotspec()
+    if spec is None:
+        return
+    columns = spec.get_gridspec().ncols
+    room = max(10, int(LETTERS * figure.get_size_inches()[0] / columns) - 4)
+    for text in (axes.title, axes._left_title, axes.xaxis.label):
+        if shown := text.get_text():
+            text.set_text("\n".join(wrapped(line, room) for line in shown.split("\n")))
+
+
+def _thin(figure: Figure, factor: float) -> None:
+    """Scale the widths of lines and the sizes of markers."""
+    for line in figure.findobj(Line2D):
+        line.set_linewidth(line.get_linewidth() * factor)
+        line.set_markersize(line.get_markersize() * factor)
+    for collection in figure.findobj(LineCollection):
+        collection.set_linewidth([factor * one for one in collection.get_linewidth()])
+    for points in figure.findobj(PathCollection):
+        points.set_sizes([factor**2 * one for one in points.get_sizes()])
