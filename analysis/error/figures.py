@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.plotting.figure_style import new_figure
-from analysis.plotting.model_styles import CROWDED, LETTERS, LINE, named, style
+from analysis.plotting.figure_style import LETTERS, new_figure
+from analysis.plotting.model_styles import CROWDED, LINE, named, style
 from analysis.stats.jackknife import LEAST
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped

@@ -13,14 +13,13 @@ would overlap. Text that can be searched and edited is in PDF, with embedded Tru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -85,7 +84,7 @@ class Style:
     """
 
     name: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Any = field(default_factory=dict)
     text: float | None = None
     small: float | None = None
     lines: float = 1.0
@@ -161,7 +160,7 @@ STYLES = {style.name: style for style in (SCREEN, PAPER)}
 _current: ContextVar[Style] = ContextVar("style", default=SCREEN)
 
 
-def noise_look(place: int) -> dict[str, str]:
+def noise_look(place: int) -> dict[str, Any]:
     """Color and marker of a noise, by its place among those of a figure.
 
     >>> noise_look(0), noise_look(8)["color"] == noise_look(0)["color"]
@@ -194,7 +193,7 @@ def using(style: Style) -> Iterator[None]:
     """Context in which figures are composed and written in a style."""
     token = _current.set(style)
     try:
-        with mpl.rc_context(dict(style.parameters)):
+        with mpl.rc_context(style.parameters):
             yield
     finally:
         _current.reset(token)
@@ -228,13 +227,13 @@ def new_figure(width: float, height: float) -> Figure:
 def fitted(figure: Figure) -> Figure:
     """A composed figure in the current style: sizes of text, widths of lines, no title."""
     style = current()
-    if style.text is None or getattr(figure, "fitted_to", "") == style.name:
+    if style.text is None or style.small is None or getattr(figure, "fitted_to", "") == style.name:
         return figure
-    figure.fitted_to = style.name
+    vars(figure)["fitted_to"] = style.name
     if not style.titled:
         take_out_titles(figure)
     for text in figure.findobj(Text):
-        text.set_fontsize(style.small if text.get_fontsize() < SMALL else style.text)
+        text.set_fontsize(style.small if float(text.get_fontsize()) < SMALL else style.text)
     for axes in figure.axes:
         _fit_labels(axes, figure)
         for kind in ("x", "y"):
@@ -244,14 +243,14 @@ def fitted(figure: Figure) -> Figure:
     return figure
 
 
-def take_out_titles(figure: Figure) -> None:
+def take_out_titles(figure: Any) -> None:
     """Leave the title to the caption, and that of a single panel too."""
     if figure._suptitle is not None:
         figure._suptitle.set_text("")
         figure._suptitle.set_in_layout(False)
 
 
-def _ticks(axes: Axes, kind: str, style: Style) -> float | None:
+def _ticks(axes: Any, kind: str, style: Style) -> float | None:
     axis = getattr(axes, f"{kind}axis")
     size = axis._major_tick_kw.get("labelsize")
     labels = axis.get_ticklabels()
@@ -259,7 +258,7 @@ def _ticks(axes: Axes, kind: str, style: Style) -> float | None:
     return style.small if shown is not None and float(shown) < SMALL else style.text
 
 
-def _fit_labels(axes: Axes, figure: Figure) -> None:
+def _fit_labels(axes: Any, figure: Figure) -> None:
     """Wrap titles to their panels."""
     spec = axes.get_subplotspec()
     if spec is None:
@@ -271,7 +270,7 @@ def _fit_labels(axes: Axes, figure: Figure) -> None:
             text.set_text("\n".join(wrapped(line, room) for line in shown.split("\n")))
 
 
-def _thin(figure: Figure, factor: float) -> None:
+def _thin(figure: Any, factor: float) -> None:
     """Scale the widths of lines and the sizes of markers."""
     for line in figure.findobj(Line2D):
         line.set_linewidth(line.get_linewidth() * factor)

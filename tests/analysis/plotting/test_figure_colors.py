@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex, to_rgb, to_rgba_array
 from matplotlib.figure import Figure
 from skimage.color import deltaE_ciede2000, rgb2lab
 
@@ -61,12 +61,9 @@ def colors(figure: Figure) -> set[str]:
             if not hasattr(artist, name):
                 continue
             value = getattr(artist, name)()
-            if isinstance(value, str):
-                found.add(value if value == "none" else to_hex(value))
-            else:
-                found |= {
-                    to_hex(one) for one in np.atleast_2d(np.asarray(value, float)) if len(one)
-                }
+            several = [value] if isinstance(value, str) else np.atleast_2d(np.asarray(value, float))
+            seen = to_rgba_array([one for one in several if len(one)])
+            found |= {to_hex(one) for one in seen if one[3]}
     return found
 
 
