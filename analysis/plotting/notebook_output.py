@@ -22,6 +22,7 @@ from PIL import Image
 
 from analysis.plotting.literal_text import literal
 from analysis.plotting.pictures import as_pillow
+from analysis.text.markdown import as_html as as_html_text
 from mtd.data.image_io import Pixels
 
 DPI = 110
@@ -100,8 +101,55 @@ def cell_text(value: Any, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
+def verdict(text: str, below: Iterable[str] = ()) -> Displayed:
+    """The answer of a page in one paragraph, and what it rests on in smaller type.
+
+    Args:
+        text: Markdown.
+        below: lines of Markdown.
+    """
+    lines = list(below)
+    items = "".join(f"<li>{as_html_text(line)}</li>" for line in lines)
+    evidence = f'<ul class="evidence">{items}</ul>' if items else ""
+    markup = f'<div class="answer"><p class="verdict">{as_html_text(text)}</p>{evidence}</div>'
+    return Displayed({"text/html": markup, "text/plain": "\n".join([text, *lines])})
+
+
+def glossary(terms: Iterable[tuple[str, str, str]]) -> Displayed:
+    """A list of terms.
+
+    Args:
+        terms: name, definition, and the address of its source, which may be empty; plain text.
+    """
+    items, plain = [], []
+    for name, text, source in terms:
+        link = f' <a href="{html.escape(source)}">Source</a>' if source else ""
+        items.append(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}{link}</dd>")
+        plain.append(f"{name}: {text}")
+    markup = f'<dl class="glossary">{"".join(items)}</dl>'
+    return Displayed({"text/html": markup, "text/plain": "\n".join(plain)})
+
+
+def badges(counts: Mapping[str, tuple[int, str]]) -> Displayed:
+    """Counts as a row of badges.
+
+    Args:
+        counts: number and words by class of the badge, such as `agrees`.
+    """
+    items = "".join(
+        f'<li class="badge {html.escape(kind)}"><strong>{number}</strong> {html.escape(words)}</li>'
+        for kind, (number, words) in counts.items()
+    )
+    text = ", ".join(f"{number} {words}" for number, words in counts.values())
+    return Displayed({"text/html": f'<ul class="badges">{items}</ul>', "text/plain": text})
+
+
 def table(
-    frame: pd.DataFrame, digits: Mapping[str, int] | int = 2, caption: str = "", csv: str = ""
+    frame: pd.DataFrame,
+    digits: Mapping[str, int] | int = 2,
+    caption: str = "",
+    csv: str = "",
+    help: Mapping[str, str] | None = None,
 ) -> Displayed:
     """A table, which a page makes sortable.
 
@@ -110,6 +158,7 @@ def table(
         digits: after the point, of all columns or by column (2 where none is named).
         caption: one line above it.
         csv: the table that it is taken from, such as `cka/last_quarter.csv`.
+        help: what columns mean, by their names: shown where the pointer is over a heading.
     """
     places = {
         str(name): digits if isinstance(digits, int) else digits.get(str(name), 2)
@@ -117,8 +166,8 @@ def table(
     }
     numeric = {str(n): pd.api.types.is_numeric_dtype(frame[n].dtype) for n in frame.columns}
     head = "".join(
-        f'<th scope="col" data-type="{"number" if numeric[name] else "text"}">'
-        f"{html.escape(name)}</th>"
+        f'<th scope="col" data-type="{"number" if numeric[name] else "text"}"'
+        f"{explained((help or {}).get(name))}>{html.escape(name)}</th>"
         for name in places
     )
     rows = []
@@ -137,6 +186,11 @@ def table(
     text = f'<table class="sortable"{source}>{title}<thead><tr>{head}</tr></thead><tbody>'
     plain = frame.to_string(index=False, na_rep="–")
     return Displayed({"text/html": f"{text}{''.join(rows)}</tbody></table>", "text/plain": plain})
+
+
+def explained(text: str | None) -> str:
+    """The attribute of a heading that says what it means; empty without such a text."""
+    return f' title="{html.escape(text)}" data-help="1"' if text else ""
 
 
 def picture(pixels: Pixels, alt: str) -> str:

@@ -22,6 +22,7 @@ from analysis.generalization import metrics as benchmark_metrics
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed
+from analysis.report import figures, glossary, verdict
 from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK
 from analysis.text.markdown import code, escaped
@@ -55,6 +56,37 @@ UNSEEN = "PSNR, unseen (dB)"
 
 ALL = "PSNR, all noises (dB)"
 """The column that it is sorted by where it is not known what any model was trained on."""
+
+AGAINST = tuple(f"{heading} (dB)" for heading in beyond.HEADINGS.values())
+"""Columns of how far models are beyond their references."""
+
+HEADS = {
+    "PSNR, trained (dB)": "PSNR, trained",
+    UNSEEN: "unseen",
+    "PSNR drop (dB)": "drop",
+    ALL: "all noises",
+    AGAINST[0]: "− own filter",
+    AGAINST[1]: "− classical",
+    "CKA, last quarter": "CKA",
+    "W1 of last features (σ)": "W1",
+    "CH by noise": "CH",
+    "gain of the output": "gain",
+}
+"""Short headings of the leaderboard's columns."""
+
+TERMS = {
+    "PSNR, trained (dB)": "trained, or in distribution",
+    UNSEEN: "unseen, or out of distribution",
+    "PSNR drop (dB)": "PSNR drop",
+    AGAINST[0]: "own fixed filter",
+    AGAINST[1]: "best classical reference",
+    "CKA, last quarter": "CKA",
+    "SRGA": "SRGA",
+    "W1 of last features (σ)": "Wasserstein distance (W1)",
+    "CH by noise": "Calinski–Harabasz index (CH)",
+    "gain of the output": "gain",
+}
+"""The terms of the glossary that columns of the leaderboard are explained by."""
 
 LEADERBOARD = "leaderboard.csv"
 """File name of `scores` in the report's folder."""
@@ -200,13 +232,37 @@ def index_means(index: Index, run: Run, trained: Collection[str]) -> pd.Series:
 
 
 def leaderboard(path: Path) -> Displayed:
-    """`scores` as a table."""
+    """`scores` as a table with short headings, which say what they mean."""
     frame = scores(path)
-    digits = {str(name): 2 if "dB" in str(name) else 3 for name in frame}
+    heads = {name: HEADS.get(str(name), str(name)) for name in frame}
+    digits = {heads[name]: 2 if "dB" in str(name) else 3 for name in frame}
     source = "" if frame.empty else LEADERBOARD
     scored = sections(path).get(BENCHMARK, {})
-    caption = "; ".join(["All models over all sections", *benchmark_metrics.lines(scored)])
-    return notebook_output.table(frame, digits, caption, source)
+    shown = frame.rename(columns=heads)
+    help_ = {heads[name]: glossary.definition(TERMS[name]) for name in frame if name in TERMS}
+    for name in (heads.get(column) for column in AGAINST):
+        if name in shown:
+            shown[name] = [halved(text) for text in shown[name]]
+    about = (
+        "PSNR in dB; ± is half the 95% interval" if BENCHMARK in sections(path) else "All models"
+    )
+    caption = "; ".join([about, *benchmark_metrics.lines(scored)])
+    return notebook_output.table(shown, digits, caption, source, help_)
+
+
+def halved(text: Any) -> str:
+    """A value with its interval, such as `+1.99 [+0.95, +3.02]`, as value ± half of the interval.
+
+    >>> halved("+1.99 [+0.95, +3.02]"), halved("+1.99"), halved(float("nan"))
+    ('+1.99 ± 1.04', '+1.99', '–')
+    """
+    if not isinstance(text, str):
+        return "–"
+    value, _, ends = text.partition(" [")
+    if not ends:
+        return text
+    low, high = (float(end) for end in ends.rstrip("]").split(", "))
+    return f"{value} ± {(high - low) / 2:.2f}"
 
 
 def compared(path: Path) -> dict[str, Any]:
@@ -249,6 +305,23 @@ def of_models(known: Mapping[str, Any], values: pd.Series, about: Mapping[str, A
         elif same_file:
             by_name[name] = values.get(same_file[0])
     return pd.Series(by_name, dtype=values.dtype).reindex(pd.Index(list(known), dtype=object))
+
+
+def answer(path: Path) -> Displayed:
+    """The verdict, and what it rests on."""
+    evidence = verdict.Evidence.read(path)
+    return notebook_output.verdict(verdict.verdict(evidence), verdict.lines(path))
+
+
+def main_figure(path: Path) -> Displayed | None:
+    """The figure at the top; None for a report without a benchmark of networks."""
+    found = figures.main(path)
+    return found and notebook_output.figure(found.figure, found.alt, found.csv)
+
+
+def terms() -> Displayed:
+    """The glossary."""
+    return notebook_output.glossary(glossary.terms())
 
 
 NOTHING = pd.DataFrame({"section": []})

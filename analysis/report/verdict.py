@@ -38,6 +38,7 @@ from analysis.text.markdown import code, listed, number, plain, side
 from analysis.text.rows import records
 from analysis.text.terminal import plural
 from analysis.text.trainings import counts
+from mtd.loading.classical import CLASSICAL
 from mtd.utils.errors import BadInput
 
 MOST = 40
@@ -45,6 +46,9 @@ MOST = 40
 
 NAME = 3
 """Words of a model's name; a longer one is cut."""
+
+FEW = 4
+"""Up to so many networks are named below the verdict."""
 
 WAYS = (*((cap, True) for cap in (None, 5, 4, 3, 2)), *((cap, False) for cap in (None, 4, 2)))
 """Ways to say it, the fullest first: how many noises are named for each model, and whether it is
@@ -415,18 +419,31 @@ def references(evidence: Evidence) -> list[str]:
         return []
     rows.sort(key=lambda row: -row["gain"])
     about = facts(evidence.metric)
-    effects = [
-        (
-            f"{code(row['model'])} {number(row['gain'], about.digits, signed=True)} "
-            f"{about.unit}".strip(),
-            verdicts.verdict(row["low"], row["high"], int(row["photographs"])),
-        )
-        for row in rows
-    ]
+    effects = []
+    for row in rows[:FEW]:
+        gain = f"{number(row['gain'], about.digits, signed=True)} {about.unit}".strip()
+        found = verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
+        effects.append((f"{code(row['model'])} {gain}", found))
+    words = {found for _, found in effects}
+    each = listed(
+        [text if len(words) == 1 else f"{text} ({found})" for text, found in effects], FEW
+    )
+    more = f", best {FEW} of {len(rows)} models" if len(rows) > FEW else ""
+    end = f": {words.pop()}" if len(words) == 1 else ""
     return [
-        f"Against the best classical reference ({code(rows[0]['reference'])}), on average: "
-        f"{verdicts.joined(effects)}."
+        f"Minus the best classical reference ({in_words(rows[0]['reference'])}){more}: {each}{end}."
     ]
+
+
+def in_words(reference: str) -> str:
+    """A classical denoiser in words.
+
+    >>> in_words("classical:median:3"), in_words("classical:blur:0.8"), in_words("classical:tv")
+    ('3 × 3 median', 'Gaussian blur of 0.8 pixels', '`classical:tv`')
+    """
+    kind, _, size = reference.removeprefix(CLASSICAL).partition(":")
+    names = {"median": f"{size} × {size} median", "blur": f"Gaussian blur of {size} pixels"}
+    return names.get(kind, code(reference))
 
 
 def rule(evidence: Evidence) -> str:
@@ -434,17 +451,10 @@ def rule(evidence: Evidence) -> str:
     about = "photographs"
     if max(counts(evidence.about).values(), default=1) > 1:
         about += " and trainings"
-    if len(evidence.ranked) == 1:
-        test = f"the 95% interval over {about} excludes 0"
-    else:
-        test = (
-            f"its 95% interval over {about} excludes 0 and p is below {LEVEL:g} after Holm's "
-            "correction"
-        )
-    text = f"Rule of evidence: a difference is shown if {test}, with at least {ENOUGH} photographs."
-    if evidence.few:
-        text += " With fewer, what leads does so on these photographs only."
-    return text
+    test = "" if len(evidence.ranked) == 1 else f", p < {LEVEL:g} after Holm's correction"
+    weak = "; *leads*: on these photographs, by the interval alone" if evidence.few else ""
+    least = f"at least {ENOUGH} photographs"
+    return f"*Shown*: a 95% interval over {about} without 0{test}, {least}{weak}."
 
 
 def scope(evidence: Evidence) -> str:
@@ -453,17 +463,15 @@ def scope(evidence: Evidence) -> str:
     own = tested[tested.model.isin(evidence.ranked)]
     of = own.drop_duplicates("noise")
     crops, sizes = int(of.crops.max()) if "crops" in of else 0, about.get("crop")
-    parts_ = [plural(evidence.photographs, "photograph")]
+    texts = [plural(evidence.photographs, "photograph")]
     if crops:
-        parts_.append(plural(crops, "crop") + (f" of {sizes} × {sizes}" if sizes else ""))
+        texts.append(plural(crops, "crop") + (f" of {sizes} × {sizes}" if sizes else ""))
     unseen = int(own.in_distribution.eq(False).groupby(own.noise).all().sum())
-    noises = f"{plural(len(of), 'noise')} of {plural(of.kind.nunique(), 'kind')}"
     known = own.in_distribution.notna().any()
-    parts_.append(noises + (f", {unseen} of them unseen in training" if known else ""))
-    over = "kinds of unseen noise" if known and unseen else "all noises"
-    text = f"Scope: {listed(parts_)}. On average: the mean over {over}."
+    kinds = f"{plural(len(of), 'noise')} of {plural(of.kind.nunique(), 'kind')}"
+    texts.append(kinds + (f", {unseen} unseen in training" if known else ""))
+    over = "the kinds of unseen noise" if known and unseen else "all noises"
     several = {name: n for name, n in counts(about).items() if n > 1}
     if several:
-        each = [f"{n} of {code(name)}" for name, n in several.items()]
-        text += f" Trainings: {listed(each)}."
-    return text
+        texts.append(listed([f"{n} trainings of {code(name)}" for name, n in several.items()]))
+    return f"{'; '.join(texts)}. *Average*: over {over}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from mtd.utils.printable import one_line, printable
 MARKUP = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
 FENCED = re.compile(r"(?<![\\`])(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+EMPHASIS = re.compile(r"(?<![\\*])\*([^*]++)(?<!\\)\*")
+
 LINK = re.compile(r"(?<!\\)\[((?:[^\[\]\\]|\\.)*+)\]\([^()]*+\)")
 
 
@@ -41,6 +44,29 @@ def plain(text: str) -> str:
     text = LINK.sub(r"\1", text)
     text = FENCED.sub(lambda match: match[2].strip() if "`" in match[2] else match[2], text)
     return re.sub(r"\\([\\`*_\[\]<>|~$&#])", r"\1", text)
+
+
+def as_html(text: str) -> str:
+    """Markdown of this module as HTML, for texts inside of elements; links become their text.
+
+    >>> as_html("`a<*b*>` is *1*")
+    '<code>a&lt;*b*&gt;</code> is <em>1</em>'
+    """
+    text = LINK.sub(r"\1", text)
+    parts: list[str] = []
+    end = 0
+    for match in FENCED.finditer(text):
+        name = match[2].strip() if "`" in match[2] else match[2]
+        parts += [emphasized(text[end : match.start()]), f"<code>{html.escape(name)}</code>"]
+        end = match.end()
+    return "".join([*parts, emphasized(text[end:])])
+
+
+def emphasized(text: str) -> str:
+    """Markdown without code as HTML."""
+    parts = EMPHASIS.split(text)  # every second one is what stands between asterisks
+    texts = [html.escape(plain(part)) for part in parts]
+    return "".join(f"<em>{t}</em>" if i % 2 else t for i, t in enumerate(texts))
 
 
 def sentence(text: str) -> str:

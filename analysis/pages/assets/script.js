@@ -103,7 +103,7 @@
         const sign = now === "descending" ? -1 : 1;
         body.append(...(now ? order(column, head.dataset.type === "number", sign) : original));
       };
-      const sorter = make("button", { type: "button", className: "sort", onclick: turn, title: "Sort" });
+      const sorter = make("button", { type: "button", className: "sort", onclick: turn, title: head.title || "Sort" });
       sorter.append(...head.childNodes);
       head.append(sorter);
     });
