@@ -15,7 +15,8 @@ from analysis.generalization import beyond
 from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI, style
+from analysis.plotting.figure_style import new_figure
+from analysis.plotting.model_styles import style
 from analysis.report.settings import BENCHMARK
 from analysis.report.verdict import Evidence
 from analysis.text.markdown import listed, number, side
@@ -79,7 +80,7 @@ def frame_of(rows: Sequence[str], label: str, points: int = 1) -> tuple[Figure, 
         points: in each row.
     """
     size = (WIDTH, FRAME + ROW * max(3, len(rows)) * max(1.0, points / 2))
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = new_figure(*size)
     axes = figure.subplots()
     axes.set_yticks(range(len(rows)), rows, fontsize=9)
     axes.set_ylim(len(rows) - 0.4, -0.6)
