@@ -67,7 +67,7 @@ def parser() -> cli.Parser:
         metavar="GIB",
         help="memory for the network",
     )
-    compute.add_argument("--device", default="cpu", help=cli.DEVICE)
+    compute.add_argument("--device", default="auto", help=cli.DEVICE)
     images.add_argument(
         "--page",
         type=cli.whole_number(1),
@@ -89,6 +89,7 @@ def main() -> None:
     from mtd.data import image_io
     from mtd.inference import image_files
     from mtd.loading.load import load
+    from mtd.utils.device import say_which
 
     (request,) = cli_options.resolve_requests(args)
     sigma = request.options.sigma
@@ -106,6 +107,7 @@ def main() -> None:
         args.tile, args.overlap, int(args.memory * GIB), args.input_mask, args.seed
     )
     image_files.check(model, jobs, options)
+    say_which(args.device, quiet=args.quiet)
     if skipped := image_io.skipped(args.input):
         note(skipped, quiet=args.quiet)
     todo = image_files.pending(jobs, resume=args.resume, overwrite=args.overwrite)

@@ -107,7 +107,7 @@ def parser() -> cli.Parser:
         "(for all cells of a sweep together); the same command with --resume continues (default: "
         "no end)",
     )
-    compute.add_argument("--device", default="cpu", help=cli.DEVICE)
+    compute.add_argument("--device", default="auto", help=cli.DEVICE)
     p.add_quiet()
     return p
 
@@ -147,7 +147,7 @@ def main() -> None:
     )
     waiting("loading PyTorch …", quiet=args.quiet)
     from mtd.utils import distributed
-    from mtd.utils.device import keep_freed_memory
+    from mtd.utils.device import keep_freed_memory, say_which
 
     keep_freed_memory()
     processes, device = distributed.start(args.device, steady=False)
@@ -160,6 +160,7 @@ def main() -> None:
             rows = [{"number": number, "folder": path} for number, path in cells]
             output.show(text, results={"cells": rows})
         return
+    say_which(args.device, quiet=args.quiet)
     from mtd.training.reading import Reading
 
     options: dict[str, Any] = {

@@ -15,6 +15,9 @@ import pytest
 # one that is waited for wherever anything else runs (read when PyTorch is first imported).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Numbers are those of the CPU; tests/gpu names its device.
+os.environ["MTD_DEVICE"] = "cpu"
+
 import torch
 
 from mtd.loading import checkpoint_file

@@ -157,7 +157,7 @@ def attribute(
 
     Args:
         model: in evaluation mode; (B, C, H, W) to the same shape.
-        image: (C, H, W), on the network's device, of its precision.
+        image: (C, H, W), of the network's precision; sums are on its device.
         window: of the output that is explained.
         key: of the attention masks.
         sigma: of the baseline's blur, in pixels.
@@ -173,11 +173,14 @@ def attribute(
     if min(window[:2]) < 0 or max(window.top, window.left) + window.side > min(image.shape[1:]):
         raise BadInput(f"window {tuple(window)} is not inside {tuple(image.shape[1:])}")
 
+    place = next((p.device for p in model.parameters()), image.device)
+
     def call(images: Tensor) -> Tensor:
         count = len(images)
         level = None if noise_level is None else noise_level.expand(count)
-        mask = None if input_mask is None else input_mask.expand(count, -1, -1, -1)
-        return forward(model, images, [key] * count, mask, level)
+        mask = None if input_mask is None else input_mask.expand(count, -1, -1, -1).to(place)
+        output = forward(model, images.to(place), [key] * count, mask, level)
+        return output.to(images.device)
 
     points = path(image, sigma, steps)
     middles, moves = (points[1:] + points[:-1]) / 2, points[1:] - points[:-1]

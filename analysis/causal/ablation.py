@@ -18,6 +18,7 @@ from analysis.causal.branches import Branch, channel_axis
 from analysis.causal.traced import Ablated, Tensors, joined
 from analysis.causal.units import Unit, Units
 from analysis.engine.observer import View
+from analysis.stats.arrays import double
 
 
 def ablations(units: Units, chosen: Mapping[View, Mapping[int, str]]) -> dict[View, Ablated]:
@@ -58,7 +59,7 @@ def sums_of(units: Units, unit: Unit) -> dict[str, Tensor]:
     found = {}
     for i, branch in enumerate(branches):
         for call, value in enumerate(run.values[branch.path, branch.side]):
-            part = branch.part(value).double().movedim(channel_axis(value), -1)
+            part = double(branch.part(value)).movedim(channel_axis(value), -1)
             rows = part.reshape(-1, part.shape[-1])
             found[f"{i}/{call}"] = torch.cat([rows.sum(0).cpu(), torch.tensor([len(rows)])])
     return {**found, "depth": patching.depths(run, branches)}

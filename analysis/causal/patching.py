@@ -11,6 +11,7 @@ from analysis.causal.branches import Branch
 from analysis.engine import recorded_run
 from analysis.engine.network_input import WHITE, NetworkInput
 from analysis.engine.recorded_run import RecordedRun, Replacement, Spot
+from analysis.stats.arrays import double
 from mtd.utils.errors import BadInput
 
 Values = Mapping[Spot, Sequence[Tensor]]
@@ -118,7 +119,7 @@ def estimates(
             if len(own) % images:
                 total += torch.nan
             elif slope is not None:
-                change = branch.part(other - own).double() * branch.part(slope).double()
+                change = double(branch.part(other - own)) * double(branch.part(slope))
                 total += change.reshape(images, -1).sum(1).cpu()
         rows.append(total)
     return torch.stack(rows)

@@ -36,6 +36,7 @@ from analysis.stats import permutation
 from analysis.stats.jackknife import LEAST
 from mtd.data.crops import Crop
 from mtd.networks.layer_roles import LayerRoles
+from mtd.utils.device import exact
 from mtd.utils.distributed import Ranks
 from mtd.utils.messages import plural
 
@@ -97,7 +98,7 @@ def observer(
         kernel=settings.kernel,
         sigma=settings.bandwidth,
         leave_out=settings.measure == "cka" and settings.intervals and not small,
-        device=inputs.forward.device,
+        device=exact(inputs.forward.device),
         memory=int(settings.memory * 2**30),
     )
 

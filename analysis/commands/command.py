@@ -77,12 +77,14 @@ def run(
     """
     from analysis.commands import recovery
     from analysis.commands.job import plan
+    from mtd.utils.device import say_which
 
     output = output or OutputOptions()
     analysis = analysis.mode(settings) if analysis.mode is not None else analysis
     inputs = load(analysis, models, settings)
     with inputs.ranks.raise_on_all_ranks():
         job = plan(analysis, inputs, settings)
+    say_which(settings.device, quiet=output.quiet)
     path = into_folder(job, output)
     inputs.ranks.leave()
     if inputs.ranks.first:
@@ -187,6 +189,7 @@ def run_in_memory(
     from analysis.commands import recovery
     from analysis.commands.job import plan
     from analysis.commands.modules import (
+        device_of,
         evaluation_mode,
         named_models,
         other_sources,
@@ -199,6 +202,7 @@ def run_in_memory(
         chosen, images = replace(chosen, images=(str(images),)), None
     photographs = None if images is None else photographs_from(images, chosen.page)
     given: Any = models if other_sources(models) else named_models(models)
+    chosen = replace(chosen, device=device_of(given, chosen.device))
     with evaluation_mode(given.values() if isinstance(given, Mapping) else ()):
         inputs = load(analysis, given, chosen, photographs)
         job = plan(analysis, inputs, chosen)

@@ -453,6 +453,7 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
     """The entries of a manifest that come from the shared settings."""
     from analysis.commands.run_folder import versions
     from mtd.data.recorded_noise import Recorded
+    from mtd.utils.device import chosen
 
     images = inputs.images
     loaded = {name: model for name, model in inputs.models.items() if model.source}
@@ -482,7 +483,7 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
         },
         "quantize": settings.quantize,
         "seed": settings.seed,
-        "device": settings.device,
+        "device": chosen(settings.device),
         "autocast": settings.autocast,
         "images": images if isinstance(images, str) else list(images),
         **({"channels": inputs.channels} if inputs.channels != 3 else {}),

@@ -26,6 +26,7 @@ from mtd.masking import MaskedInference
 from mtd.networks import external
 from mtd.networks.base import Denoiser
 from mtd.networks.weights import weights_digest
+from mtd.utils.device import AUTO, chosen
 from mtd.utils.errors import BadInput
 
 Model = str | Path | nn.Module
@@ -139,6 +140,19 @@ def names_for(models: Sequence[Any]) -> dict[str, Any]:
         numbered = (f"{name} {number}" for number in count(2))
         named[next(key for key in chain([name], numbered) if key not in named)] = model
     return named
+
+
+def device_of(models: Any, device: str) -> str:
+    """The device of a run: where `auto` leaves it open, that of the modules that are given.
+
+    Args:
+        models: of `named_models`, or other sources, which have no modules.
+        device: of the settings.
+    """
+    given = models.values() if isinstance(models, Mapping) else ()
+    modules = [one for several in given for one in listed_models(several)]
+    places = [str(p.device) for m in modules if isinstance(m, nn.Module) for p in m.parameters()]
+    return places[0] if device == AUTO and places else chosen(device)
 
 
 def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denoiser:

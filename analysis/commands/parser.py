@@ -236,6 +236,10 @@ def exact(value: float) -> str:
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
+NO_DEVICE = ("device", "cpu")
+"""The device for which a command needs no option on a machine without GPU."""
+
+
 def arguments_of(settings: Options) -> list[str]:
     """The options of a command line that give these settings, those at their default left out.
 
@@ -245,7 +249,7 @@ def arguments_of(settings: Options) -> list[str]:
     options: list[str] = []
     for item in fields(settings):
         value, about = getattr(settings, item.name), item.metadata["option"]
-        if value == item.default or value is None:
+        if value == item.default or value is None or (item.name, value) == NO_DEVICE:
             continue
         flag = about.flag or f"--{item.name.replace('_', '-')}"
         if isinstance(value, bool):

@@ -250,7 +250,7 @@ class Settings(Options):
         attention_mask: `auto` follows a checkpoint's policy, `on` and `off` override it.
         mask_samples: number of attention-mask draws that are averaged.
         seed: of everything random.
-        device: `cpu`, `cuda` or `cuda:N`.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; see `mtd.utils.device.chosen`.
         autocast: precision of the forward pass.
         batch_size: crops of a batch; None to choose it by their size.
     """
@@ -304,7 +304,7 @@ class Settings(Options):
     attention_mask: Literal["auto", "on", "off"] = option("auto", "", listed=False)
     mask_samples: int = option(1, "", minimum=1, listed=False)
     seed: int = option(0, "", minimum=0, listed=False)
-    device: str = option("cpu", DEVICE, group="compute")
+    device: str = option("auto", DEVICE, group="compute")
     autocast: Literal["off", "bf16", "fp16"] = option(
         "off", "precision of the networks' forward pass; off is float32", group="compute"
     )

@@ -68,8 +68,9 @@ def observer(
 ) -> PooledFeatures:
     """The observer of pooled features."""
     from analysis.degradation.observer import PooledFeatures
+    from mtd.utils.device import exact
 
-    memory, device = int(settings.memory * 2**30), inputs.forward.device
+    memory, device = int(settings.memory * 2**30), exact(inputs.forward.device)
     drawn: tuple[str, ...] = ()
     chosen = layers(inputs, settings)
     if inputs.controls is not None:

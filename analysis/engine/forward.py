@@ -22,6 +22,7 @@ from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
 from mtd.noise.base import Noise, NoisyImages, mean_square
 from mtd.noise.drawing import STORED, Drawing
+from mtd.utils.device import exact
 
 Pairing = Literal["shared", "independent"]
 Autocast = Literal["off", "bf16", "fp16"]
@@ -39,7 +40,7 @@ class ForwardSettings:
         drawing: how noisy images are drawn and stored; by default in 8 bits.
         pairing: whether a crop has the same attention masks under every noise (`shared`), or
             different ones (`independent`).
-        device: of the networks.
+        device: of the networks; images and sums are where `mtd.utils.device.exact` says.
         autocast: precision of the forward pass, alone: what observers extract from it, and their
             sums, are in full precision.
         tile: tiling of images whose layers no observer needs; see
@@ -72,7 +73,7 @@ def make_noisy_batch(
     else:
         made = settings.drawing.noisy_images(noise, clean, batch.digests, settings.seed)
     level = made.sigma.float()
-    return NoisyBatch(batch, noise, made.noisy.to(settings.device), made.target, level)
+    return NoisyBatch(batch, noise, made.noisy.to(exact(settings.device)), made.target, level)
 
 
 def run_network(
@@ -96,6 +97,7 @@ def run_network(
     def extract(entry: str, value: Tensor) -> None:
         layer = without_call(entry).partition("[")[0]
         value = single(value)
+        value = value.to(exact(value.device))
         for observer, paths, tensors in zip(observers, layers, extracted, strict=True):
             if layer in paths:
                 called = without_call(entry) if observer.last_call_only else entry

@@ -60,7 +60,7 @@ def reported(
     requested = replaced_paths(place, requested, models)
     check_downloads(place, requested, {request.path for request in models})
     images = own.images or settings.images
-    device = own.device if own.device != "cpu" else settings.device
+    device = own.device if own.device != "auto" else settings.device
     return requested, replace(settings, images=images, device=device)
 
 

@@ -92,11 +92,12 @@ def one_layer(models: Mapping[str, nn.Module], pattern: str | None) -> dict[str,
 def observer(inputs: RunInputs, settings: SRGASettings, batches: Sequence[Batch]) -> DeepFeatures:
     """The observer of one layer's features and of the output's PSNR."""
     from analysis.srga.observer import DeepFeatures
+    from mtd.utils.device import exact
 
     layers = one_layer(inputs.models, settings.layer)
     if inputs.controls is not None:
         layers = inputs.controls.controls.with_untrained(layers)
-    return DeepFeatures(layers, int(settings.memory * 2**30), inputs.forward.device)
+    return DeepFeatures(layers, int(settings.memory * 2**30), exact(inputs.forward.device))
 
 
 def manifest(inputs: RunInputs, settings: SRGASettings, observer: DeepFeatures) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def load(
             `mtd.networks.classical.Classical`; `filter:MODEL`, the fixed linear filter with the
             content gain of MODEL under the noise that it was trained on, or, as
             `filter:MODEL@gaussian:15`, under another one, see `mtd.loading.content_gain`.
-        device: of the network.
+        device: of the network; see `mtd.utils.device.resolve_device`.
         options: the fields of `LoadOptions`.
 
     Raises:

@@ -102,7 +102,7 @@ def train(
     recipe: Recipe,
     folder: Path,
     *,
-    device: str | torch.device = "cpu",
+    device: str | torch.device = "auto",
     resume: bool = False,
     quiet: bool = False,
     command: str = "",
@@ -122,7 +122,7 @@ def train(
     Args:
         recipe: the settings, checked.
         folder: of the run.
-        device: of the network.
+        device: of the network; see `mtd.utils.device.chosen`.
         resume: continue the run in the folder.
         quiet: no bar, no messages.
         command: the command line, for the record.

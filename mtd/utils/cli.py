@@ -30,7 +30,7 @@ from mtd.utils.printable import of_error
 OK, FAILED, BAD_INPUT, PARTIAL = 0, 1, 2, 3
 
 
-DEVICE = "cpu, cuda, cuda:1"
+DEVICE = "cpu, cuda, cuda:1, mps, or auto: cuda if there is one, else mps, else cpu"
 """The help of `--device`."""
 
 SEED = "seed of all random numbers"

@@ -8,6 +8,7 @@ import os
 import torch
 
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import note
 
 SAYS_SO = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
 """Words of errors about memory of allocators and libraries that raise a plain RuntimeError."""
@@ -26,11 +27,56 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return lacks or said or is_out_of_memory(error.__cause__)
 
 
+AUTO = "auto"
+"""The name of the device that `chosen` finds."""
+
+
+def chosen(device: str) -> str:
+    """The device that a name stands for.
+
+    `auto` is the environment variable `MTD_DEVICE` if it is set; else `cuda` if there is one, else
+    `mps`, else `cpu`. Any other name is that of a device.
+
+    >>> chosen("cpu"), chosen("cuda:1")
+    ('cpu', 'cuda:1')
+    """
+    device = os.environ.get("MTD_DEVICE", AUTO) if device == AUTO else device
+    if device != AUTO:
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def say_which(device: str, *, quiet: bool = False) -> None:
+    """Say on stderr which device is used, where the command line leaves it open.
+
+    Args:
+        device: of the command line.
+        quiet: say nothing.
+    """
+    if device != AUTO or os.environ.get("RANK", "0") != "0":
+        return
+    found = chosen(device)
+    name = f" ({torch.cuda.get_device_name()})" if found == "cuda" else ""
+    note(f"device: {found}{name}", quiet=quiet)
+
+
+def exact(device: str | torch.device) -> torch.device:
+    """Where sums in float64 are computed for a network: on its device, or on the CPU for MPS.
+
+    >>> exact("mps"), exact("cuda:1")
+    (device(type='cpu'), device(type='cuda', index=1))
+    """
+    own = torch.device(device)
+    return torch.device("cpu") if own.type == "mps" else own
+
+
 def resolve_device(device: str | torch.device) -> torch.device:
     """The device of a name; one that this machine lacks is an error, never replaced by the CPU.
 
     Args:
-        device: `cpu`, `cuda`, `cuda:1`, `mps`, or a `torch.device`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or a `torch.device`; see `chosen`.
 
     Raises:
         BadInput: the name is not that of a device, or the device is not available.
@@ -39,9 +85,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
     device(type='cpu')
     """
     try:
-        resolved = torch.device(device)
+        resolved = torch.device(chosen(device) if isinstance(device, str) else device)
     except Exception:
-        raise BadInput(f"device {device!r}: expected cpu, cuda, cuda:1 or mps") from None
+        raise BadInput(f"device {device!r}: expected auto, cpu, cuda, cuda:1 or mps") from None
     try:
         torch.zeros(1, device=resolved).item()
     except Exception as error:

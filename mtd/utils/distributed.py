@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
+from mtd.utils import device as devices
 from mtd.utils import interruptions
 from mtd.utils.errors import BadInput, Failed
 
@@ -222,7 +223,7 @@ def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
     process takes the GPU of its local rank.
 
     Args:
-        device: of the command line.
+        device: of the command line; see `mtd.utils.device.chosen`.
         steady: whether numbers must not depend on the number of threads that a launcher sets.
 
     Returns:
@@ -237,6 +238,7 @@ def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
         torch.set_num_threads(max(2, torch.get_num_threads()))
     # Float32 means float32, on GPUs too.
     torch.backends.cudnn.allow_tf32 = False
+    device = devices.chosen(device)
     size = _from_environment("WORLD_SIZE", 1, lowest=1)
     if size == 1:
         return SINGLE_PROCESS, device

@@ -29,8 +29,9 @@ from torch.func import functional_call
 
 from analysis.causal.faig.filters import Layer, Parameters, by_filter, others
 from analysis.engine.network_input import NetworkInput
-from analysis.stats.arrays import full_precision
+from analysis.stats.arrays import double, full_precision
 from mtd.networks.compiled import eager
+from mtd.utils.device import exact
 
 
 class _Error(nn.Module):
@@ -130,7 +131,10 @@ def attribute(
     Reference: Xie et al. 2021, with Gauss-Legendre points in place of K equal steps.
     """
     moved = [name for name in twin if not torch.equal(baseline[name], twin[name])]
-    sums = {name: torch.zeros_like(twin[name], dtype=torch.float64) for name in twin}
+    sums = {
+        name: torch.zeros(twin[name].shape, dtype=torch.float64, device=exact(twin[name].device))
+        for name in twin
+    }
     errors, smooth = [], False
     for alpha, share in zip(*points_of(steps), strict=True):
         points = {name: torch.lerp(baseline[name], twin[name], alpha) for name in moved}
@@ -144,12 +148,12 @@ def attribute(
         errors.append(float(value.detach()))
         for name, slope in zip(moved, slopes, strict=True):
             if slope is not None:
-                sums[name] += share * slope.double()
+                sums[name] += share * double(slope)
     with torch.no_grad():
         ends = [float(error(network, given, parameters)) for parameters in (baseline, twin)]
     if not smooth and ends[0] != ends[1]:
         sums = {name: value * math.nan for name, value in sums.items()}
-    parts = {name: (baseline[name].double() - twin[name].double()) * sums[name] for name in twin}
+    parts = {name: (double(baseline[name]) - double(twin[name])) * sums[name] for name in twin}
     sizes = {name: part.abs() for name, part in parts.items()}
     rest = others(twin, of)
     return Attribution(

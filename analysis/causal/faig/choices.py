@@ -17,6 +17,7 @@ from torch import Tensor
 
 from analysis.causal.faig.filters import by_filter, count
 from analysis.causal.faig.pair import Pair
+from analysis.stats.arrays import double
 from mtd.utils import seeds
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def half_of(photographs: NDArray[np.int64]) -> NDArray[np.int64]:
 def change_of(pair: Pair) -> Tensor:
     """(filters,) Σ |θ̄ − θ| over each filter, in float64 and in the unit of its weights."""
     weights = {
-        layer.weight: (
-            pair.baseline[layer.weight].double() - pair.twin[layer.weight].double()
-        ).abs()
+        layer.weight: (double(pair.baseline[layer.weight]) - double(pair.twin[layer.weight])).abs()
         for layer in pair.layers
     }
     return by_filter(weights, pair.layers).cpu()

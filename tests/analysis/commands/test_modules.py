@@ -13,7 +13,13 @@ import analysis
 import mtd
 from analysis.commands import inputs
 from analysis.commands.inputs import load_inputs, manifest_of
-from analysis.commands.modules import from_python, module_digest, named_models, photographs_from
+from analysis.commands.modules import (
+    device_of,
+    from_python,
+    module_digest,
+    named_models,
+    photographs_from,
+)
 from analysis.commands.settings import Settings
 from mtd.networks.ffdnet import FFDNet
 from mtd.utils.errors import BadInput
@@ -185,3 +191,17 @@ def test_arrays_tensors_and_files_are_photographs(tmp_path):
 def test_what_is_no_image_is_refused(images, message):
     with pytest.raises(BadInput, match=message):
         photographs_from(images)
+
+
+def test_modules_are_run_where_they_are_unless_a_device_is_given(monkeypatch):
+    monkeypatch.setenv("MTD_DEVICE", "cuda:3")
+    there = {"a": nn.Conv2d(3, 3, 3, device="meta"), "b": "masked.pth"}
+    assert device_of(there, "auto") == device_of({"m": [there["a"]]}, "auto") == "meta"
+    assert device_of(there, "cpu") == "cpu"
+    assert device_of({"b": "masked.pth"}, "auto") == device_of(["a log"], "auto") == "cuda:3"
+
+
+def test_a_manifest_names_the_device_that_was_chosen():
+    of = [Settings(crop=16, limit=2, device=device) for device in ("auto", "cpu")]
+    manifests = [manifest_of("x", settings, load_inputs([Own()], settings)) for settings in of]
+    assert manifests[0]["device"] == manifests[1]["device"] == "cpu"

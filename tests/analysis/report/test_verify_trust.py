@@ -42,6 +42,22 @@ def test_a_whole_manifest_is_taken():
     assert [request.path for request in requested] == ["plain.pth"] and settings == OWN
 
 
+def test_the_device_of_a_report_gives_way_to_one_that_is_named():
+    given = [ModelRequest("plain.pth", LoadOptions())]
+    made = manifest(
+        *given,
+        settings={"device": "cuda"},
+        arguments=[*requests.arguments(given), "--device", "cuda"],
+    )
+    assert reported("r", made, OWN, [])[1].device == "cuda"
+    assert reported("r", made, ReportSettings(device="cpu"), [])[1].device == "cpu"
+
+
+def test_a_report_of_a_cpu_is_the_same_whether_it_was_named():
+    made = manifest(settings={"device": "cpu"})
+    assert reported("r", made, OWN, [])[1].device == "cpu"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], [], None, ["plain.pth", "--output-dir", "/tmp/x"], "plain.pth", 3],

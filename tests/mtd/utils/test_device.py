@@ -1,4 +1,4 @@
-"""Memory of this process."""
+"""Which device a name stands for; memory of this process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from mtd.utils import device
+from mtd.utils.errors import BadInput
 
 ROUNDS, PAGES = 4, 12_000
 
@@ -44,3 +48,47 @@ def test_freed_memory_is_kept():
     if not worked:
         pytest.skip("another C library")
     assert kept < PAGES / 2
+
+
+def has(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = False) -> None:
+    """Make this machine seem to have GPUs, and to leave the choice to `auto`."""
+    monkeypatch.delenv("MTD_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "found"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_is_a_gpu_if_there_is_one(monkeypatch, capsys, cuda, mps, found):
+    has(monkeypatch, cuda, mps)
+    assert device.chosen("auto") == found
+    assert device.chosen("cpu") == "cpu" and device.chosen("cuda:1") == "cuda:1"
+    device.say_which("auto")
+    name = " (a GPU)" if found == "cuda" else ""
+    assert capsys.readouterr().err == f"device: {found}{name}\n"
+    device.say_which("auto", quiet=True)
+    device.say_which(found)
+    monkeypatch.setenv("RANK", "1")
+    device.say_which("auto")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_environment_may_say_what_auto_is(monkeypatch):
+    has(monkeypatch, cuda=True)
+    monkeypatch.setenv("MTD_DEVICE", "cpu")
+    assert device.chosen("auto") == "cpu" and device.chosen("cuda") == "cuda"
+    assert device.resolve_device("auto") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "auto:1"])
+def test_an_unknown_device_is_one_line(name):
+    with pytest.raises(BadInput, match=f"device '{name}': expected auto, cpu, cuda, cuda:1 or mps"):
+        device.resolve_device(name)
+
+
+def test_sums_of_a_device_without_float64_are_on_the_cpu():
+    assert device.exact("mps") == device.exact(torch.device("cpu")) == torch.device("cpu")
+    assert device.exact("cuda") == torch.device("cuda")
