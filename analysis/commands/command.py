@@ -8,7 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.parser import OutputOptions, build, output_options, settings_from
+from analysis.commands.parser import (
+    ConfiguredParser,
+    OutputOptions,
+    build,
+    output_options,
+    settings_from,
+)
 from analysis.commands.registry import command_of
 from mtd.loading import cli_options
 from mtd.utils import cli, messages
@@ -27,12 +33,13 @@ def main(analysis: Analysis) -> None:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    parsed = parser(analysis).parse_args()
+    known = parser(analysis)
+    parsed = known.parse_args()
     messages.waiting("loading PyTorch …", quiet=parsed.quiet)
     from mtd.utils.device import keep_freed_memory
 
     keep_freed_memory()  # else the system clears every page again: a fifth of the time
-    run_parsed(analysis, parsed, cli.command(command_of(analysis.name)))
+    run_parsed(analysis, parsed, known.command(cli.command(command_of(analysis.name))))
 
 
 def run_arguments(analysis: Analysis, arguments: Sequence[str], command: str = "") -> Path:
@@ -41,7 +48,9 @@ def run_arguments(analysis: Analysis, arguments: Sequence[str], command: str = "
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    return run_parsed(analysis, parser(analysis).parse_args(list(arguments)), command)
+    known = parser(analysis)
+    parsed = known.parse_args(list(arguments))
+    return run_parsed(analysis, parsed, known.command(command))
 
 
 def run_parsed(analysis: Analysis, parsed: Namespace, command: str) -> Path:
@@ -53,7 +62,7 @@ def run_parsed(analysis: Analysis, parsed: Namespace, command: str) -> Path:
     return run(analysis, models, settings, output_options(parsed, command))
 
 
-def parser(analysis: Analysis) -> cli.Parser:
+def parser(analysis: Analysis) -> ConfiguredParser:
     """The command's options."""
     module = command_of(analysis.name)
     return build(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -43,6 +44,70 @@ class OutputOptions:
     printed: bool = True
 
 
+class ConfiguredParser(cli.Parser):
+    """A command's parser with `--config`; see `analysis.commands.config_file`.
+
+    Attributes:
+        expanded: the arguments that were parsed last, those of `--config` written out.
+        configured: whether there were some.
+    """
+
+    def __init__(self, module: str, *about: str, **more: str) -> None:
+        super().__init__(module, *about, **more)
+        self.module, self.expanded, self.configured = module, list[str](), False
+        self.recorded: list[tuple[str, list[str]]] | None = None
+        self.group("output").add_argument(
+            "--config",
+            metavar="FILE",
+            help="take models and options from a .toml file (crop = 32), or from a run folder, "
+            "whose run is repeated; options beside it replace them (default: none)",
+        )
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments, with those that `--config` stands for.
+
+        Raises:
+            BadInput: arguments that cannot be used.
+        """
+        self.expanded = sys.argv[1:] if args is None else list(args)
+        self.configured = any(text.partition("=")[0] == "--config" for text in self.expanded)
+        if self.configured:
+            from analysis.commands import config_file
+
+            self.expanded = config_file.expanded(self, self.expanded)
+        return super().parse_args(self.expanded, namespace)
+
+    def split(self, arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
+        """Arguments by what they set, each option with its values.
+
+        Raises:
+            BadInput: arguments that cannot be used.
+        """
+        self.recorded = []
+        try:
+            super().parse_args(list(arguments))
+            return self.recorded
+        finally:
+            self.recorded = None
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """The values of an option, which `split` records as they were given."""
+        if self.recorded is not None and action.dest != argparse.SUPPRESS:
+            flag = next(iter(action.option_strings), "")
+            texts = [text for text in arg_strings if text != "--"]
+            if not flag and texts:
+                self.recorded.append((action.dest, texts))
+            elif flag and len(texts) == 1:
+                self.recorded.append((action.dest, [f"{flag}={texts[0]}"]))
+            elif flag:
+                self.recorded.append((action.dest, [flag, *texts]))
+        return super()._get_values(action, arg_strings)
+
+    def command(self, line: str) -> str:
+        """The command line as a run records it, so that it can be repeated without its file."""
+        return cli.command(self.module, self.expanded) if line and self.configured else line
+
+
 def build(
     settings: type[Settings],
     module: str,
@@ -51,7 +116,7 @@ def build(
     *,
     models: str = "checkpoint file or bundled name; NAME=PATTERN for trainings of one model",
     measure: str = "",
-) -> cli.Parser:
+) -> ConfiguredParser:
     """A command's parser, with an option for every field of its settings.
 
     Args:
@@ -63,7 +128,7 @@ def build(
         measure: the title of the group of the analysis' own options.
     """
     shown = "MODEL [MODEL ...]"
-    p = cli.Parser(module, description, examples + extensions(), measure, shown)
+    p = ConfiguredParser(module, description, examples + extensions(), measure, shown)
     p.group("models").add_argument("models", nargs="*", metavar="MODEL", help=models)
     add_settings(p, settings)
     add_output(p, "runs/ANALYSIS-MODELS-DIGEST")

@@ -210,7 +210,7 @@ def run_arguments(arguments: Sequence[str], command_line: str = "") -> Path:
         models="checkpoint files or bundled names; or run folders of these analyses",
     )
     options = known.parse_args(list(arguments))
-    output = parser.output_options(options, command_line)
+    output = parser.output_options(options, known.command(command_line))
     settings = parser.settings_from(CompareSettings, options)
     if folders := parser.run_folders(options):
         given = parser.given_options(options, known.parse_args([]), CompareSettings)

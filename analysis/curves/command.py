@@ -17,6 +17,7 @@ from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
 from analysis.commands.parser import (
+    ConfiguredParser,
     OutputOptions,
     add_output,
     add_settings,
@@ -156,10 +157,12 @@ ANALYSIS = Analysis(
 )
 
 
-def parser() -> cli.Parser:
+def parser() -> ConfiguredParser:
     """The command's options."""
     measure = cli.inside(ANALYSIS.title)
-    p = cli.Parser("analysis.curves", ANALYSIS.description, EXAMPLES, measure, "RUN [RUN ...]")
+    p = ConfiguredParser(
+        "analysis.curves", ANALYSIS.description, EXAMPLES, measure, "RUN [RUN ...]"
+    )
     p.group("models").add_argument(
         "runs",
         nargs="*",
@@ -277,9 +280,10 @@ def main() -> None:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    arguments = parser().parse_args()
+    known = parser()
+    arguments = known.parse_args()
     check_evaluation_options(arguments)
-    output = output_options(arguments, cli.command("analysis.curves"))
+    output = output_options(arguments, known.command(cli.command("analysis.curves")))
     settings = settings_from(CurvesSettings, arguments)
     run(arguments.runs, arguments.checkpoints, settings, output)
 

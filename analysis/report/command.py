@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.commands.parser import (
+    ConfiguredParser,
     OutputOptions,
     add_settings,
     build,
@@ -64,7 +65,7 @@ WITH_FOLDERS = ("models", "sections", "format", "title", "output_dir", "resume",
 """Options that a page of run folders heeds."""
 
 
-def parser() -> cli.Parser:
+def parser() -> ConfiguredParser:
     """The command's options."""
     p = build(
         ReportSettings,
@@ -124,7 +125,8 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     named = bool(parsed.models or parsed.custom_models)
     none = folders or (options.verify and not named)
     models = [] if none else cli_options.resolve_requests(parsed)
-    return Request(models, settings, options, output_options(parsed, command), folders)
+    output = output_options(parsed, known.command(command))
+    return Request(models, settings, options, output, folders)
 
 
 def run_arguments(arguments: Sequence[str], command: str = "") -> Path:

@@ -220,9 +220,10 @@ class Unstored(argparse.Action):
         """Do nothing."""
 
 
-def command(module: str) -> str:
-    """The command line of this process, quoted for a shell."""
-    return shlex.join(["python", "-m", module, *sys.argv[1:]])
+def command(module: str, arguments: Sequence[str] | None = None) -> str:
+    """A command line, quoted for a shell; by default that of this process."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["python", "-m", module, *given])
 
 
 def run(main: Callable[[], None]) -> NoReturn:
