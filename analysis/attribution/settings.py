@@ -7,7 +7,7 @@ from typing import Literal
 
 from analysis.commands.settings import (
     REFERENCE,
-    Settings,
+    ReferenceFirst,
     crop_option,
     limit_option,
     noises_option,
@@ -54,7 +54,7 @@ def corner(text: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttributionSettings(Settings):
+class AttributionSettings(ReferenceFirst):
     """Settings of `analysis.attribution`; see `Settings` for those that every analysis shares.
 
     Attributes:

@@ -184,8 +184,8 @@ def last_quarter_between_noises(
 ANALYSIS = Analysis(
     name="cka",
     title="CKA",
-    description="Compare the layers of denoisers by CKA: model against model under the first "
-    "noise, and each model under the first noise against itself under the others.",
+    description="Compare the layers of denoisers by CKA: model against model under the "
+    "reference noise, and each model under it against itself under the others.",
     examples=EXAMPLES,
     settings=CKASettings,
     prepare=prepare,

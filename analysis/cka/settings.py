@@ -7,7 +7,7 @@ from typing import Literal
 
 from analysis.cka.measures import MEASURES
 from analysis.commands.settings import (
-    Settings,
+    ReferenceFirst,
     controls_option,
     intervals_option,
     memory_option,
@@ -29,7 +29,7 @@ Measure = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class CKASettings(Settings):
+class CKASettings(ReferenceFirst):
     """Settings of `analysis.cka`; see `Settings` for those that every analysis shares.
 
     Attributes:
@@ -70,8 +70,9 @@ class CKASettings(Settings):
     )
     compare: Literal["reference", "cross-model", "cross-noise", "self", "all"] = option(
         "reference",
-        "pairs of views: models under the first noise, and each model between the first noise and "
-        "every other; every two models; every two noises; each view with itself; all of these",
+        "pairs of views: models under the reference, and each model between the reference and "
+        "every other noise; every two models; every two noises; each view with itself; or all of "
+        "these",
         aliases=("--pairs",),
     )
     measure: Measure = option(

@@ -107,8 +107,8 @@ def of_run(parser: ConfiguredParser, folder: Path) -> Given:
     found = [one for one in parser.split(words) if one[0] not in OF_ONE_RUN]
     if remote := next((text for _, texts in found for text in texts if "://" in text), None):
         raise BadInput(
-            f"{folder}: names {remote}, which would be downloaded; give the run's models and options "
-            "on the command line, if you trust that"
+            f"{folder}: names {remote}, which would be downloaded; give the run's models and "
+            "options on the command line, if you trust that"
         )
     device = manifest.get("device")
     if isinstance(device, str) and "device" not in {name for name, _ in found}:

@@ -343,6 +343,43 @@ class Settings(Options):
         return self.noises or ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReferenceFirst(Settings):
+    """Settings whose first noise is the reference.
+
+    Attributes:
+        reference: the noise with which the others are compared. It becomes the first of `noises`,
+            instead of the default one where no noises are given; None for the first of `noises`.
+    """
+
+    reference: str | None = option(
+        None,
+        "noise that the others are compared with",
+        metavar="SPEC",
+        shown="the first of --noise",
+        group="noise",
+    )
+
+    def __post_init__(self) -> None:
+        """Put the reference before the other noises, and check every field.
+
+        Raises:
+            BadInput: a value that cannot be used.
+        """
+        if isinstance(self.reference, str):
+            object.__setattr__(self, "noises", reference_first(self.reference, self.noises or ()))
+            object.__setattr__(self, "reference", None)
+        super().__post_init__()
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """See `Options.of`."""
+        if values.get("reference") is not None and values.get("noises") is None:
+            default = {item.name: item.default for item in fields(cls)}["noises"]
+            values["noises"] = default[1:]  # type: ignore[index]
+        return super().of(**values)
+
+
 def reference_first(reference: str, noises: Sequence[str]) -> tuple[str, ...]:
     """A reference noise, then the others, which may repeat it."""
     return (reference, *(spec for spec in noises if spec != reference))

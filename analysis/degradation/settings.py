@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from analysis.commands.settings import (
     REFERENCE,
     UNSEEN,
-    Settings,
+    ReferenceFirst,
     controls_option,
     intervals_option,
     limit_option,
@@ -23,7 +23,7 @@ NOISES = (REFERENCE, *(noise for noise in UNSEEN if not noise.startswith("mixtur
 
 
 @dataclass(frozen=True, kw_only=True)
-class DegradationSettings(Settings):
+class DegradationSettings(ReferenceFirst):
     """Settings of `analysis.degradation`; see `Settings` for those that every analysis shares.
 
     Attributes:

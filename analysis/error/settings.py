@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.commands.settings import REFERENCE, UNSEEN, Settings, noises_option, option
+from analysis.commands.settings import REFERENCE, UNSEEN, ReferenceFirst, noises_option, option
 from mtd.utils.errors import BadInput
 
 NOISES = (REFERENCE, "gaussian:50", *UNSEEN)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErrorSettings(Settings):
+class ErrorSettings(ReferenceFirst):
     """Settings of `analysis.error`; see `Settings` for those that every analysis shares.
 
     Attributes:

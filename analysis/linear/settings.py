@@ -9,7 +9,7 @@ from typing import Any
 from analysis.commands.settings import (
     REFERENCE,
     UNSEEN,
-    Settings,
+    ReferenceFirst,
     crop_option,
     limit_option,
     memory_option,
@@ -56,7 +56,7 @@ def levels(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearSettings(Settings):
+class LinearSettings(ReferenceFirst):
     """Settings of `analysis.linear`; see `Settings` for those that every analysis shares.
 
     Attributes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from analysis.commands.settings import (
     REFERENCE,
-    Settings,
+    ReferenceFirst,
     limit_option,
     memory_option,
     noises_option,
@@ -22,7 +22,7 @@ fit other photographs: with crops of 32 x 32 of two bundled ones R² is below 0 
 
 
 @dataclass(frozen=True, kw_only=True)
-class StitchSettings(Settings):
+class StitchSettings(ReferenceFirst):
     """Settings of `analysis.stitch`; see `Settings` for those that every analysis shares.
 
     Attributes:

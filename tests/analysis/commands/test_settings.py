@@ -7,7 +7,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from analysis.cka.settings import CKASettings
+from analysis.commands.command import parser
 from analysis.commands.parser import arguments_of, build, settings_from
+from analysis.commands.registry import analysis
 from analysis.commands.settings import Settings
 from mtd.utils.errors import BadInput
 
@@ -73,3 +75,28 @@ def test_settings_share_the_fields_that_both_have():
     shared = CKASettings.sharing(Settings(crop=32, seed=5, noises=("gaussian:1",)))
     assert (shared.crop, shared.seed) == (32, 5)
     assert shared.noises == CKASettings().noises  # what they mean differs between analyses
+
+
+@pytest.mark.parametrize("name", ["attribution", "cka", "degradation", "error", "linear", "stitch"])
+def test_the_reference_is_the_first_noise(name):
+    kind = analysis(name).settings
+    usual = kind().noises
+    assert kind.of(reference="gaussian:25") == kind.of(noises=["gaussian:25", *usual[1:]])
+    given = kind.of(reference="isp", noises=["gaussian:50", "isp", "poisson:2"])
+    assert given == kind.of(noises=["isp", "gaussian:50", "poisson:2"])
+    assert kind.of(reference=usual[0]) == kind() and given.reference is None
+    assert kind.under(Settings(), "isp", ["poisson:2"]).noises == ("isp", "poisson:2")
+    with pytest.raises(BadInput, match="reference 3: expected a text"):
+        kind.of(reference=3)
+
+
+def test_on_a_command_line_the_reference_comes_first_too():
+    known = parser(analysis("cka"))
+    settings = [
+        settings_from(CKASettings, known.parse_args(["a.pth", *given]))
+        for given in (
+            ["--noise", "isp", "--reference", "gaussian:50", "--noise", "poisson:2"],
+            ["--noise", "gaussian:50", "--noise", "isp", "--noise", "poisson:2"],
+        )
+    ]
+    assert settings[0] == settings[1]
