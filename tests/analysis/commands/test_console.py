@@ -35,6 +35,17 @@ def test_alone_it_lists_every_command(monkeypatch, capsys):
     assert capsys.readouterr().out == f"mtd {mtd.__version__}\n"
 
 
+def test_help_of_a_command_is_its_options(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, "help", "compare-cards")
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: mtd compare-cards [options] CARD")
+    call(monkeypatch, "help")
+    assert "\nTrain\n" in capsys.readouterr().out
+    with pytest.raises(BadInput, match="mtd ckaa: no such command"):
+        call(monkeypatch, "help", "ckaa")
+
+
 def test_an_unknown_command_names_the_nearest(monkeypatch):
     with pytest.raises(BadInput, match="mtd ckaa: no such command; did you mean cka"):
         call(monkeypatch, "ckaa")
