@@ -89,7 +89,7 @@ def main() -> None:
     from mtd.data import image_io
     from mtd.inference import image_files
     from mtd.loading.load import load
-    from mtd.utils.device import say_which
+    from mtd.utils.device import described
 
     (request,) = cli_options.resolve_requests(args)
     sigma = request.options.sigma
@@ -107,13 +107,13 @@ def main() -> None:
         args.tile, args.overlap, int(args.memory * GIB), args.input_mask, args.seed
     )
     image_files.check(model, jobs, options)
-    say_which(args.device, quiet=args.quiet)
     if skipped := image_io.skipped(args.input):
         note(skipped, quiet=args.quiet)
     todo = image_files.pending(jobs, resume=args.resume, overwrite=args.overwrite)
     left = set(todo)
     images = [{"source": j.source, "output": j.target, "skipped": j not in left} for j in jobs]
     output.add(results={"images": images})
+    note(described(args.device), quiet=args.quiet)
     image_files.clean(model, todo, options, quiet=args.quiet)
     if not args.quiet:
         skipped = f", {len(jobs) - len(todo)} skipped" if len(jobs) > len(todo) else ""

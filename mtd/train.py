@@ -147,7 +147,7 @@ def main() -> None:
     )
     waiting("loading PyTorch …", quiet=args.quiet)
     from mtd.utils import distributed
-    from mtd.utils.device import keep_freed_memory, say_which
+    from mtd.utils.device import keep_freed_memory
 
     keep_freed_memory()
     processes, device = distributed.start(args.device, steady=False)
@@ -160,7 +160,6 @@ def main() -> None:
             rows = [{"number": number, "folder": path} for number, path in cells]
             output.show(text, results={"cells": rows})
         return
-    say_which(args.device, quiet=args.quiet)
     from mtd.training.reading import Reading
 
     options: dict[str, Any] = {

@@ -86,14 +86,12 @@ def run(
     """
     from analysis.commands import recovery
     from analysis.commands.job import plan
-    from mtd.utils.device import say_which
 
     output = output or OutputOptions()
     analysis = analysis.mode(settings) if analysis.mode is not None else analysis
     inputs = load(analysis, models, settings)
     with inputs.ranks.raise_on_all_ranks():
         job = plan(analysis, inputs, settings)
-    say_which(settings.device, quiet=output.quiet)
     path = into_folder(job, output)
     inputs.ranks.leave()
     if inputs.ranks.first:

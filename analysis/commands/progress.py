@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mtd.loading.listing import weights_line
+from mtd.utils.device import described
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
@@ -78,13 +79,14 @@ def run_pass(
 
 
 def report_models(inputs: RunInputs, quiet: bool = False) -> None:
-    """Print each model's mask policy and its source, and what was left out, on stderr.
+    """Print each model's mask policy and its source, the device, and what was left out, on stderr.
 
     With `quiet` they are in the object of `--json` alone.
     """
     for name, model in inputs.models.items():
         if source := model.source:
             note(f"{name}: {describe(source)}", quiet=quiet)
+    note(described(inputs.forward.device), quiet=quiet)
     for message in inputs.messages:
         note(message, quiet=quiet)
 

@@ -33,7 +33,7 @@ from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
 from mtd.data.grayscale import of_channels
 from mtd.utils import distributed
-from mtd.utils.device import chosen, say_which
+from mtd.utils.device import chosen
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
 
@@ -263,7 +263,7 @@ def make(
     Raises:
         BadInput: anything that cannot be used, in any process.
     """
-    given, settings = settings, replace(settings, device=chosen(settings.device))
+    settings = replace(settings, device=chosen(settings.device))
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
         metrics = benchmark_metrics.load(settings, device) if scored else Chosen()
@@ -288,7 +288,6 @@ def make(
     metrics = metrics.alike(ranks)
     for message in metrics.messages:
         note(message, quiet=quiet or not ranks.first)
-    say_which(given.device, quiet=quiet)
     return ReportPlan(settings, models, noises, counts, inputs, shares, batches, side, metrics)
 
 

@@ -8,7 +8,6 @@ import os
 import torch
 
 from mtd.utils.errors import BadInput
-from mtd.utils.messages import note
 
 SAYS_SO = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
 """Words of errors about memory of allocators and libraries that raise a plain RuntimeError."""
@@ -48,18 +47,15 @@ def chosen(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def say_which(device: str, *, quiet: bool = False) -> None:
-    """Say on stderr which device is used, where the command line leaves it open.
+def described(device: str | torch.device) -> str:
+    """A device with the name of its GPU, as commands say it.
 
-    Args:
-        device: of the command line.
-        quiet: say nothing.
+    >>> described("cpu")
+    'device: cpu'
     """
-    if device != AUTO or os.environ.get("RANK", "0") != "0":
-        return
-    found = chosen(device)
-    name = f" ({torch.cuda.get_device_name()})" if found == "cuda" else ""
-    note(f"device: {found}{name}", quiet=quiet)
+    own = torch.device(chosen(device) if isinstance(device, str) else device)
+    name = f" ({torch.cuda.get_device_name(own)})" if own.type == "cuda" else ""
+    return f"device: {own}{name}"
 
 
 def exact(device: str | torch.device) -> torch.device:

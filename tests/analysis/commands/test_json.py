@@ -82,7 +82,7 @@ def test_what_quiet_hides_is_in_the_object(in_process: Call, pair: Path) -> None
     more = ("--noise", "gaussian:15", "--no-lpips", "--no-references", "--output-dir")
     _, out, err = in_process(console.dispatch, *given, *more, str(pair / "told"))
     notes = strict(out)["messages"]
-    assert notes[0] == "device: cpu" and notes[1].startswith("plain: ")
+    assert notes[0].startswith("plain: ") and notes[1] == "device: cpu"
     assert all(note in err for note in notes)
     _, out, err = in_process(console.dispatch, *given, *more, str(pair / "silent"), "--quiet")
     assert strict(out)["messages"] == notes and not err
