@@ -107,6 +107,12 @@ def parser() -> cli.Parser:
         "(for all cells of a sweep together); the same command with --resume continues (default: "
         "no end)",
     )
+    compute.add_argument(
+        "--seed",
+        type=cli.whole_number(0),
+        metavar="N",
+        help=f"{cli.SEED}, as --set run.seed=N (default: the recipe's)",
+    )
     compute.add_argument("--device", default="auto", help=cli.DEVICE)
     p.add_quiet()
     return p
@@ -142,8 +148,9 @@ class TrainRequest:
 def main() -> None:
     """Parse, check, train."""
     args = parser().parse_args()
+    changes = (*args.set, *([] if args.seed is None else [f"run.seed={args.seed}"]))
     request = TrainRequest(
-        args.config, tuple(args.data), tuple(args.set), args.baseline, args.cell, args.output_dir
+        args.config, tuple(args.data), changes, args.baseline, args.cell, args.output_dir
     )
     waiting("loading PyTorch …", quiet=args.quiet)
     from mtd.utils import distributed

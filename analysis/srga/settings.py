@@ -52,6 +52,7 @@ class SRGASettings(Settings):
         "layer to take, input:GLOB for what goes into it",
         metavar="GLOB",
         shown="what goes into the last convolution",
+        aliases=("--layers",),
     )
     components: int = option(
         COMPONENTS, "principal components, at most one fewer than patches", minimum=1

@@ -90,6 +90,11 @@ def test_the_reference_is_the_first_noise(name):
         kind.of(reference=3)
 
 
+def test_the_layer_of_srga_is_understood_as_layers_too():
+    parsed = parser(analysis("srga")).parse_args(["a.pth", "--layers", "conv*"])
+    assert parsed.layer == "conv*"
+
+
 def test_on_a_command_line_the_reference_comes_first_too():
     known = parser(analysis("cka"))
     settings = [

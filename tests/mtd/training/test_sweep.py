@@ -175,3 +175,11 @@ def test_a_base_that_no_file_can_have_is_refused_in_one_line(base: str, tmp_path
     with pytest.raises(BadInput, match=r"base = .*: File name too long") as error:
         sweep.load(str(tmp_path / "x.toml"))
     assert len(str(error.value)) < 500
+
+
+def test_the_seed_has_the_option_of_all_commands(monkeypatch, in_process):
+    seeds: list[int] = []
+    monkeypatch.setattr(train, "_train", lambda runs, *_: seeds.append(runs[0][1].run.seed) or {})
+    for given in (["--seed", "3"], ["--set", "run.seed=4"], []):
+        assert in_process(train.main, "small.toml", "--data", "x", *given, "--quiet")[0] == 0
+    assert seeds == [3, 4, 0]
