@@ -7,7 +7,7 @@ may follow; where nothing is known, the shell completes names of files.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -59,32 +59,33 @@ def script(shell: str) -> str:
     return SCRIPTS[shell].rstrip()
 
 
-def candidates(words: Sequence[str], commands: Iterable[str]) -> list[str]:
+def candidates(words: Sequence[str], commands: Mapping[str, str]) -> list[str]:
     """What the last word may become.
 
     Args:
         words: behind `mtd`; the last one is the one that is being typed, perhaps empty.
-        commands: names of all commands.
+        commands: the modules of this project's commands, by name.
 
     Returns:
         Words that begin with what is typed; none if nothing is known, as of names of files.
     """
     *before, current = words or [""]
+    names = list(dict.fromkeys((*commands, *analyses())))
     if not before:
-        found = [*commands, "help", "--help", "--version", "--completion"]
+        found = [*names, "help", "--help", "--version", "--completion"]
     elif before[0] == "--completion":
         found = list(SCRIPTS)
     elif before[0] == "help":
-        found = list(commands)
+        found = names
     else:
-        found = after(before, current)
+        found = after(before, current, commands)
     return [word for word in found if word.startswith(current)]
 
 
-def after(before: Sequence[str], current: str) -> list[str]:
+def after(before: Sequence[str], current: str, commands: Mapping[str, str]) -> list[str]:
     """What may follow a command and some of its arguments."""
     try:
-        known = parser_of(before[0])
+        known = parser_of(before[0], commands)
     except BadInput:
         return []
     last = known._option_string_actions.get(before[-1])
@@ -112,18 +113,16 @@ def choices(action: argparse.Action) -> list[str]:
     return []
 
 
-def parser_of(name: str) -> cli.Parser:
+def parser_of(name: str, commands: Mapping[str, str]) -> cli.Parser:
     """The parser of a command.
 
     Raises:
         BadInput: no command has that name.
     """
-    from analysis.commands.console import commands
-
-    if name not in commands():
+    if name not in commands:
         one_of("command", name, analyses())
         return command.parser(analyses()[name])
-    module = import_module(commands()[name])
+    module = import_module(commands[name])
     own = getattr(module, "parser", None)
     found: cli.Parser = own() if callable(own) else command.parser(module.ANALYSIS)
     return found

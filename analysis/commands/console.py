@@ -95,15 +95,13 @@ def complete(option: str, arguments: Sequence[str]) -> None:
         BadInput: no such shell.
     """
     from analysis.commands import completion
-    from analysis.commands.registry import analyses
 
     if option == "--completion":
         text = completion.script(arguments[0] if arguments else "")
         output.show(text, results={"script": text})
         return
-    names = dict.fromkeys((*commands(), *analyses()))
     words = arguments[1:] if arguments[:1] == ["--"] else arguments
-    output.show("\n".join(completion.candidates(words, names)))
+    output.show("\n".join(completion.candidates(words, commands())))
 
 
 def main() -> None:
