@@ -28,6 +28,7 @@ INSTALLER = "pip"
 """Part of every virtual environment, and no dependency."""
 
 KNOWN_LICENCES = {
+    "axe-playwright-python": "MIT (its LICENSE); the axe-core in it is MPL-2.0; tests alone use it",
     "nvidia-": "NVIDIA's libraries, which PyTorch's wheels for GPUs need; they are not passed on",
     "cuda-toolkit": "names NVIDIA's libraries; holds nothing",
     "openexr": "BSD-3-Clause (its repository); the metadata of its wheels name none",

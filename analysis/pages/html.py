@@ -23,8 +23,10 @@ from markupsafe import Markup
 from nbformat import NotebookNode
 from PIL import Image
 
+from analysis.pages import project
 from analysis.pages.attachments import Attachment, appendix
 from analysis.pages.cells import ASSETS, HEADINGS, as_html
+from mtd import __version__
 from mtd.utils.printable import printable
 
 LONG = 16
@@ -35,6 +37,9 @@ DENSE = 9
 
 NOT_DESCRIBED = "No description has been provided for this image"
 """What nbconvert writes for a picture without a description; the page has a better one."""
+
+DESCRIBED = 200
+"""Characters of the page's description, which search engines and previews of links show."""
 
 NUMBER = re.compile(
     r"[+−-]?(\d[\d,]*+\.?\d*+|\.\d++)(e[+-]?\d++)?\s?%?|nan|[+-]?inf|–", re.IGNORECASE
@@ -72,6 +77,27 @@ class Names:
         return name
 
 
+class Labels:
+    """Labels of regions, each of which is given once.
+
+    >>> labels = Labels()
+    >>> labels.new("Table, PSNR"), labels.new("Table, PSNR")
+    ('Table, PSNR', 'Table, PSNR (2)')
+    """
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+
+    def new(self, text: str) -> str:
+        """A text, followed by a number if it is in use."""
+        count, label = 1, text
+        while label in self.used:
+            count += 1
+            label = f"{text} ({count})"
+        self.used.add(label)
+        return label
+
+
 def slug(text: str) -> str:
     """A heading's id, as GitHub makes them, so that a notebook's own links to it work."""
     return re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
@@ -99,14 +125,12 @@ def html(
         contents.append(Entry(2, "data", "Data"))
     links(soup, names)
     pictures(soup, heading)
+    labels = Labels()
     for table in soup.find_all("table"):
-        in_scroll_frame(soup, table, heading)
+        in_scroll_frame(soup, table, heading, labels)
     for text in soup.find_all("pre"):
-        text.attrs |= {
-            "tabindex": "0",
-            "role": "region",
-            "aria-label": f"Text, {heading_above(text, heading)}",
-        }
+        label = labels.new(f"Text, {heading_above(text, heading)}")
+        text.attrs |= {"tabindex": "0", "role": "region", "aria-label": label}
     sources(soup, anchors)
     style, script = (asset(name) for name in ("style.css", "script.js"))
     policy = (
@@ -117,6 +141,10 @@ def html(
     page = environment.get_template("page.html.j2").render(
         title=title,
         heading=heading,
+        description=description(soup),
+        project=project,
+        version=__version__,
+        count=len(attachments),
         contents=contents,
         body=Markup(soup),
         folders=folders,
@@ -126,6 +154,13 @@ def html(
         script=Markup(script),
     )
     return printable(page)
+
+
+def description(soup: BeautifulSoup) -> str:
+    """The page in one sentence: its verdict, or its first paragraph or item of a list."""
+    first = soup.select_one(".verdict") or soup.find(["p", "li"])
+    text = words(first) if first else ""
+    return text if len(text) <= DESCRIBED else f"{text[:DESCRIBED].rpartition(' ')[0]} …"
 
 
 def asset(name: str) -> str:
@@ -150,10 +185,11 @@ def headings(soup: BeautifulSoup, names: Names, title: str) -> tuple[str, list[E
         names.new(title)  # links to it become text, but no other heading gets its id
         tags.pop(0).decompose()
     lower = any(tag.name == "h1" for tag in tags)  # further headings of level 1 become chapters
-    contents = []
+    contents, above = [], 1
     for tag in tags:
         level, text = int(tag.name[1]), words(tag)
-        tag.name = f"h{min(6, level + lower)}"
+        above = min(6, level + lower, above + 1)  # no level is left out
+        tag.name = f"h{above}"
         tag["id"] = names.new(text)
         if level <= 3 and text and not tag.find_parent(class_="pairwise"):
             contents.append(Entry(level + lower, str(tag["id"]), text))
@@ -193,15 +229,19 @@ def pictures(soup: BeautifulSoup, title: str) -> None:
                 add_class(image.parent, "tall")
 
 
-def in_scroll_frame(soup: BeautifulSoup, table: Tag, title: str) -> None:
+def in_scroll_frame(soup: BeautifulSoup, table: Tag, title: str, labels: Labels) -> None:
     """Put a table into a container in which it scrolls, and align its numbers to the right."""
     label = words(table.caption) if table.caption else heading_above(table, title)
-    frame = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": f"Table, {label}"}
+    label = labels.new(f"Table, {label}")
+    frame = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": label}
     table.wrap(soup.new_tag("div", attrs=frame))
     if len(table.select("tbody tr")) > LONG:
         add_class(table, "long")
     if max((len(row.find_all(["td", "th"])) for row in table("tr")), default=0) > DENSE:
         add_class(table, "dense")
+    for cell in table.find_all("th"):
+        if not words(cell):  # above an index
+            cell.name = "td"
     for cell in table.select("[style]"):  # the page's policy allows no style attributes
         add_class(cell, str(cell["style"]).replace("text-align:", "align-"))
         del cell["style"]
@@ -215,11 +255,18 @@ def in_scroll_frame(soup: BeautifulSoup, table: Tag, title: str) -> None:
 
 
 def sources(soup: BeautifulSoup, anchors: dict[str, str]) -> None:
-    """Under each figure and table that names its data, put a link to them in the appendix."""
+    """Under figures and tables that name their data, put links to them in the appendix.
+
+    In each part of the page (of a heading of level 2), data are linked under the first figure or
+    table that is drawn from them.
+    """
+    linked: set[tuple[int, str]] = set()
     for element in soup.select("[data-csv]"):
         name = str(element["data-csv"])
-        if name not in anchors:
+        part = (id(element.find_previous("h2")), name)
+        if name not in anchors or part in linked:
             continue
+        linked.add(part)
         link = soup.new_tag("a", attrs={"href": f"#{anchors[name]}"})
         link.string = f"data: {PurePosixPath(name).name}"
         line = soup.new_tag("p", attrs={"class": "source"})

@@ -48,13 +48,12 @@ def table(names: tuple[str, ...] = ("b", "a", "c10", "c9"), csv: str = "cka/cka.
     return notebook_output.table(frame, 2, "Scores", csv)
 
 
-def pictures(count: int = 3) -> Displayed:
+def pictures(count: int = 3, of: str = "chelsea under poisson:3") -> Displayed:
     random = np.random.default_rng(0)
     made = [random.integers(0, 256, (16, 24, 3), dtype=np.uint8) for _ in range(count)]
     names = ["baseline", "masked", "noisy input"]
     return notebook_output.comparison(
-        {n: (p, f"{k + 20} dB") for k, (n, p) in enumerate(zip(names, made, strict=False))},
-        "chelsea under poisson:3",
+        {n: (p, f"{k + 20} dB") for k, (n, p) in enumerate(zip(names, made, strict=False))}, of
     )
 
 

@@ -46,6 +46,13 @@
   function follow() {
     const links = new Map(all(".side a").map((link) => [decodeURIComponent(link.hash.slice(1)), link]));
     const heads = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
+    // parts of parts are listed where they are being read
+    const chapter = new Map();
+    let last;
+    for (const link of links.values()) {
+      if (link.parentElement.className === "level-2") last = link;
+      chapter.set(link, last);
+    }
     let waiting = false;
     const mark = () => {
       waiting = false;
@@ -57,6 +64,7 @@
       for (const link of links.values()) {
         if (link === now) link.setAttribute("aria-current", "true");
         else link.removeAttribute("aria-current");
+        link.parentElement.classList.toggle("elsewhere", link !== chapter.get(link) && chapter.get(link) !== chapter.get(now));
       }
     };
     addEventListener("scroll", () => {
@@ -73,10 +81,29 @@
     return text.trim() === "" ? NaN : Number(text);
   };
 
+  // Tables with fewer rows, or without numbers, are read as they are.
+  const FEW = 3;
+
+  // A group of controls is one stop of the tab key; arrow keys move in it.
+  function arrows(controls) {
+    const go = (event, to) => {
+      event.preventDefault();
+      controls.forEach((other) => (other.tabIndex = other === to ? 0 : -1));
+      to.focus();
+    };
+    controls.forEach((control, place) => {
+      control.tabIndex = place ? -1 : 0;
+      control.addEventListener("keydown", (event) => {
+        const to = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: controls.length - 1 }[event.key];
+        if (controls[to] && !event.ctrlKey && !event.metaKey && !event.altKey) go(event, controls[to]);
+      });
+    });
+  }
+
   function sortable(table) {
     const body = table.tBodies[0];
     const heads = all("thead tr:last-child th", table);
-    if (!body || body.rows.length < 2) return;
+    if (!body || body.rows.length < FEW || !heads.some((head) => head.dataset.type === "number")) return;
     const original = [...body.rows];
 
     const order = (column, numeric, sign) => {
@@ -93,7 +120,7 @@
         .map(([, row]) => row);
     };
 
-    heads.forEach((head, column) => {
+    const sorters = heads.map((head, column) => {
       const turn = () => {
         const before = head.getAttribute("aria-sort");
         heads.forEach((other) => other.removeAttribute("aria-sort"));
@@ -106,7 +133,39 @@
       const sorter = make("button", { type: "button", className: "sort", onclick: turn, title: head.title || "Sort" });
       sorter.append(...head.childNodes);
       head.append(sorter);
+      sorter.onfocus = () => sorter.scrollIntoView({ block: "nearest", inline: "nearest" });
+      return sorter;
     });
+    arrows(sorters);
+  }
+
+  // A frame is a stop of the tab key if it scrolls and nothing in it is one.
+  function frames() {
+    const found = all(".scroll, pre");
+    const check = (frame) => {
+      const scrolls = frame.scrollWidth > frame.clientWidth + 1 || frame.scrollHeight > frame.clientHeight + 1;
+      if (scrolls && !frame.querySelector("a[href], button, [tabindex]")) frame.tabIndex = 0;
+      else frame.removeAttribute("tabindex");
+    };
+    const observer = new ResizeObserver((entries) => entries.forEach(({ target }) => check(target)));
+    found.forEach((frame) => {
+      check(frame);
+      observer.observe(frame);
+    });
+  }
+
+  // A link to a file of the appendix opens the list that it is in.
+  function files() {
+    const open = () => {
+      const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const list = target && target.closest("details");
+      if (list && !list.open) {
+        list.open = true;
+        target.scrollIntoView();
+      }
+    };
+    addEventListener("hashchange", open);
+    open();
   }
 
   // Zoom and pan of pictures in a frame: wheel, pinch, drag, arrow keys, + and −. Places are in
@@ -195,10 +254,12 @@
       event.preventDefault();
     }
     buttons() {
-      return make("div", { className: "group", role: "group", "aria-label": "Zoom" },
+      const made = [
         button("−", "Zoom out", () => this.zoom(1 / 1.5)),
         button("+", "Zoom in", () => this.zoom(1.5)),
-        button("Reset", "Reset the zoom", () => this.reset()));
+        button("Reset", "Reset the zoom", () => this.reset())];
+      arrows(made);
+      return make("div", { className: "group", role: "toolbar", "aria-label": "Zoom; arrow keys move" }, ...made);
     }
   }
 
@@ -265,6 +326,27 @@
         under,
         make("div", { className: "bar" }, lens.buttons(), fold)));
     addEventListener("resize", () => lens.settle());
+  }
+
+  // Of several comparisons under one heading, the reader chooses one.
+  function gallery() {
+    const groups = new Map();
+    let heading = null;
+    for (const one of all("main :is(h2, h3, h4, .comparison)")) {
+      if (!one.matches(".comparison")) heading = one;
+      else if (one.querySelector(".compare")) groups.set(heading, [...(groups.get(heading) ?? []), one]);
+    }
+    for (const group of groups.values()) {
+      if (group.length < 2) continue;
+      const names = group.map((one, place) => one.querySelector(".caption")?.textContent || `${place + 1}`);
+      const show = () => {
+        group.forEach((one, place) => one.classList.toggle("closed", names[place] !== choice.value));
+        dispatchEvent(new Event("resize")); // a picture that was hidden had no size
+      };
+      const [label, choice] = select("Picture", names, names[0], show);
+      group[0].before(make("div", { className: "bar" }, label));
+      show();
+    }
   }
 
   function pairwise(root) {
@@ -344,6 +426,9 @@
   follow();
   all("table.sortable").forEach(sortable);
   all(".comparison").forEach(comparison);
+  gallery();
   all(".pairwise").forEach(pairwise);
   enlarge();
+  frames();
+  files();
 })();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import re
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from analysis.pages import html as pages_html
+from analysis.pages import project
 from analysis.pages.attachments import Attachment, attached
 from analysis.pages.markdown import markdown
 from analysis.plotting import notebook_output
+from mtd import __version__
 from mtd.utils.errors import BadInput
 from tests.helpers.pages import (
     ATTACHMENTS,
@@ -25,7 +28,9 @@ from tests.helpers.pages import (
     notebook,
     output,
     shown,
+    table,
 )
+from tests.helpers.paths import ROOT
 
 
 def made(*more: NotebookNode, title: str = "Title") -> BeautifulSoup:
@@ -88,6 +93,9 @@ def test_a_page_without_a_heading_of_its_own_and_one_with_many():
     soup = BeautifulSoup(pages_html.html(many, [], "A title"), "html.parser")
     found = [(tag.name, tag["id"]) for tag in soup.select("main h2, main h3")]
     assert found == [("h2", "one"), ("h3", "sub"), ("h2", "two"), ("h3", "sub-1")]
+    gap = new_notebook(cells=[new_markdown_cell("# T\n\n## One\n\n##### Low\n\n## Two")])
+    soup = BeautifulSoup(pages_html.html(gap, [], "A title"), "html.parser")
+    assert [tag.name for tag in soup.select("main :is(h2, h3, h4, h5)")] == ["h2", "h3", "h2"]
 
 
 def test_every_picture_is_described_and_has_its_size():
@@ -111,12 +119,45 @@ def test_every_picture_is_described_and_has_its_size():
 def test_links_to_data_lead_to_the_appendix():
     soup = made()
     links = soup.select(".source a")
-    assert [link.get_text() for link in links] == ["data: cka.csv"] * 3  # none for the missing one
+    # of "Scores" and "Scores"; none for the missing one
+    assert [link.get_text() for link in links] == ["data: cka.csv"] * 2
     assert {link["href"] for link in links} == {"#data-cka-cka-csv"}
     held = soup.find(id="data-cka-cka-csv").a
     assert held["download"] == "cka.csv"
     figure = soup.find("img", alt="a line that rises").find_parent("figure")
     assert figure.figcaption.a["href"] == "#data-cka-cka-csv"
+
+
+def test_the_page_is_described_for_links_to_it():
+    soup = made()
+    about = {tag.get("name") or tag.get("property"): tag.get("content") for tag in soup("meta")}
+    assert about["og:title"] == "What came out"
+    assert about["og:type"] == "article"
+    assert about["description"] == about["og:description"]
+    assert about["description"].startswith("See the scores , nothing and a paper")
+    verdict = "masked wins " * 40
+    cells = [
+        new_markdown_cell("# Report\n\nSome words."),
+        output("text/html", f'<p class="verdict">{verdict}</p>'),
+    ]
+    text = pages_html.html(new_notebook(cells=cells), [], "Title")
+    found = BeautifulSoup(text, "html.parser").find("meta", attrs={"name": "description"})
+    assert str(found["content"]).startswith("masked wins masked")
+    assert str(found["content"]).endswith("masked …") or str(found["content"]).endswith("wins …")
+    assert len(str(found["content"])) <= pages_html.DESCRIBED + 2
+    assert f"Made with {project.NAME} {__version__}." in soup.footer.get_text()
+
+
+def test_the_projects_address_is_that_of_its_metadata():
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert about.get("urls", {}).get("Repository", "") == project.URL
+    assert about["name"] == project.NAME
+
+
+def test_regions_have_labels_of_their_own():
+    soup = made(shown(table(), table()), new_markdown_cell("```sh\na\n```\n\n```sh\nb\n```"))
+    labels = [str(tag["aria-label"]) for tag in soup.select("[role=region]")]
+    assert len(labels) == len(set(labels)) > 4
 
 
 def test_attachments_come_out_as_they_went_in():
@@ -211,13 +252,14 @@ def test_tables_are_framed_and_keep_what_sorts_them():
         assert frame["class"] == ["scroll"]
         assert frame["tabindex"] == "0"
         assert frame["role"] == "region"
+        assert all(head.get_text() for head in found.find_all("th"))
         assert frame["aria-label"].startswith("Table, ")
     ours = soup.select_one("table.sortable")
-    assert ours.parent["aria-label"] == "Table, Scores"
+    assert ours.parent["aria-label"] == "Table, Scores (2)"  # the first is under that heading
     assert [cell["data-value"] for cell in ours.select("tr td:nth-of-type(2)")][3] == "2.0004"
     assert ours.th["data-type"] == "text"
     plain = soup.select_one("table.dataframe")
-    assert [cell.get("class") for cell in plain.find_all("td")] == [None, ["number"]]
+    assert [cell.get("class") for cell in plain.select("tbody td")] == [None, ["number"]]
     assert soup.select_one("td.align-right").get_text() == "1"  # of Markdown
 
 

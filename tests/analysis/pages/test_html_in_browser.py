@@ -16,10 +16,11 @@ from analysis.pages import html as pages_html
 from analysis.pages import pdf
 from analysis.plotting import notebook_output
 from mtd.utils.errors import BadInput
-from tests.helpers.pages import ATTACHMENTS, EVIL, notebook, output, shown
+from tests.helpers.pages import ATTACHMENTS, EVIL, notebook, output, pictures, shown
 from tests.helpers.paths import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
 if pdf.find() is None:
     pytest.skip("no Chromium or Chrome was found", allow_module_level=True)
 
@@ -47,6 +48,8 @@ def report(tmp_path_factory) -> Path:
         output("text/html", many.head(3).to_html()),
         output("text/html", "<svg/onload=alert(1)><img src=x onerror=alert(1) alt=a>"),
         output("text/html", '<div class="comparison"><div class="pictures"><figure></figure>'),
+        new_markdown_cell("## Two pictures"),
+        shown(pictures(2), pictures(2, "kodim05")),
         shown(notebook_output.pairwise({(EVIL, "b"): notebook_output.table(evil)}, "models")),
         shown(
             notebook_output.comparison({EVIL: (np.zeros((4, 4, 3), np.uint8), "")}, "one picture")
@@ -163,17 +166,21 @@ def clip(opened: Any) -> float:
 
 
 def transforms(opened: Any) -> list[str]:
-    found = opened.locator(".stage img").evaluate_all("all => all.map(i => i.style.transform)")
+    found = (
+        opened.locator(".stage")
+        .first.locator("img")
+        .evaluate_all("all => all.map(i => i.style.transform)")
+    )
     assert found[0] == found[1]
     return list(found)
 
 
 def test_the_divider_follows_pointer_and_keys(wide):
-    stage = wide.locator(".stage")
+    stage = wide.locator(".stage").first
     stage.scroll_into_view_if_needed()
-    assert wide.locator(".compare").count() == 1  # one picture is not compared
+    assert wide.locator(".compare").count() == 3  # one picture is not compared
     assert clip(wide) == 50
-    wide.get_by_label("Divider").focus()
+    wide.get_by_label("Divider").first.focus()
     wide.keyboard.press("ArrowRight")
     assert clip(wide) == 49
     box = stage.bounding_box()
@@ -183,7 +190,7 @@ def test_the_divider_follows_pointer_and_keys(wide):
     wide.mouse.move(box["x"] + 0.75 * box["width"], y, steps=3)
     wide.mouse.up()
     assert clip(wide) == pytest.approx(25, abs=1)
-    assert float(wide.get_by_label("Divider").input_value()) == pytest.approx(75, abs=1)
+    assert float(wide.get_by_label("Divider").first.input_value()) == pytest.approx(75, abs=1)
     wide.mouse.click(box["x"] + 0.1 * box["width"], y)
     assert clip(wide) == pytest.approx(90, abs=1)
     wide.get_by_role("button", name="Zoom in").first.click()
@@ -196,21 +203,21 @@ def test_the_divider_follows_pointer_and_keys(wide):
 
 def test_pictures_are_chosen(wide):
     source = "i => i.src"
-    left, right = wide.locator(".stage img.left"), wide.locator(".stage img.right")
+    left, right = wide.locator(".stage img.left").first, wide.locator(".stage img.right").first
     given = wide.locator(".comparison").first.locator(".pictures img")
     assert left.evaluate(source) == given.nth(0).evaluate(source)
     assert right.evaluate(source) == given.nth(1).evaluate(source)
-    wide.get_by_label("Right").select_option("noisy input")
+    wide.get_by_label("Right").first.select_option("noisy input")
     assert right.evaluate(source) == given.nth(2).evaluate(source)
     assert "noisy input" in right.get_attribute("alt")
-    assert wide.locator(".under").inner_text().split("\n")[-2:] == ["noisy input", "22 dB"]
+    assert wide.locator(".under").first.inner_text().split("\n")[-2:] == ["noisy input", "22 dB"]
     assert not given.nth(0).is_visible()
-    wide.get_by_role("button", name="side by side").click()
+    wide.get_by_role("button", name="side by side").first.click()
     assert given.nth(0).is_visible()
 
 
 def test_both_pictures_zoom_and_pan(wide):
-    stage = wide.locator(".stage")
+    stage = wide.locator(".stage").first
     stage.scroll_into_view_if_needed()
     start = transforms(wide)
     wide.get_by_role("button", name="Zoom in").first.click()
@@ -247,7 +254,7 @@ def test_both_pictures_zoom_and_pan(wide):
 @pytest.mark.parametrize("where", [0.5, 0.7])  # on the line, and beside it
 def test_two_fingers_zoom(chromium, report, where):
     with Watched(chromium, report, NARROW, has_touch=True) as opened:
-        stage = opened.locator(".stage")
+        stage = opened.locator(".stage").first
         stage.scroll_into_view_if_needed()
         start, before = transforms(opened), clip(opened)
         box = stage.bounding_box()
@@ -259,6 +266,16 @@ def test_two_fingers_zoom(chromium, report, where):
         session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         until(opened, lambda: transforms(opened) != start)
         assert clip(opened) == before
+
+
+def test_one_of_several_comparisons_is_chosen(wide):
+    first, second = (wide.locator(".comparison:has(.stage)").nth(place) for place in (1, 2))
+    assert first.is_visible() and not second.is_visible()
+    wide.locator("main > .bar select").select_option("kodim05")
+    assert second.is_visible() and not first.is_visible()
+    assert second.locator(".stage").bounding_box()["width"] > 100
+    wide.emulate_media(media="print")
+    assert first.is_visible() and second.is_visible()
 
 
 def test_a_pair_is_chosen(wide):
@@ -361,6 +378,65 @@ def test_without_a_browser_one_line_says_so(monkeypatch, report, tmp_path):
 
 
 EXAMPLE = ROOT / "reports" / "example" / "report.html"
+STORED = {"example": EXAMPLE, "findings": ROOT / "reports" / "findings" / "findings.html"}
+
+AXE = Path(axe.__file__).with_name("axe.min.js")
+
+VIOLATIONS = """() => axe.run(document, {resultTypes: ["violations"]}).then(found =>
+    found.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html.slice(0, 200)}`)))"""
+
+CONTRASTS = VIOLATIONS.replace("{resultTypes", '{runOnly: ["color-contrast"], resultTypes')
+"""What differs between themes."""
+
+STOPS = """() => [
+    ...document.querySelectorAll("a[href], button, select, input, summary, [tabindex]")
+].filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({visibilityProperty: true}))
+    .length"""
+
+MOST_STOPS = 119
+
+
+@pytest.mark.parametrize(
+    "name", ["small", *(pytest.param(name, marks=pytest.mark.slow) for name in STORED)]
+)
+def test_a_page_is_accessible(chromium, report, name):
+    """Nothing for axe to find in both widths and themes, and few stops of the tab key."""
+    path = STORED.get(name, report)
+    with Watched(chromium, path, (390, 844), color_scheme="light") as opened:
+        opened.evaluate(AXE.read_text(encoding="utf-8"))
+        for width, height in ((390, 844), WIDE):
+            opened.set_viewport_size({"width": width, "height": height})
+            opened.emulate_media(color_scheme="light")
+            assert not overflows(opened)
+            assert opened.evaluate(VIOLATIONS) == []
+            assert opened.evaluate(STOPS) <= MOST_STOPS
+            opened.emulate_media(color_scheme="dark")
+            assert opened.evaluate(CONTRASTS) == []
+
+
+def test_a_table_is_one_stop_of_the_tab_key(wide):
+    heads = wide.locator("table.sortable").first.locator("th button")
+    focused = "document.activeElement.textContent"
+    heads.nth(0).focus()
+    wide.keyboard.press("ArrowRight")
+    assert wide.evaluate(focused) == "score"
+    wide.keyboard.press("End")
+    wide.keyboard.press("ArrowRight")
+    assert wide.evaluate(focused) == heads.last.inner_text()
+    wide.keyboard.press("Enter")
+    assert wide.locator("th[aria-sort]").count() == 1
+    wide.keyboard.press("Tab")
+    assert not wide.evaluate("document.activeElement.closest('thead')")
+    wide.keyboard.press("Shift+Tab")
+    assert wide.evaluate(focused) == heads.last.inner_text()
+
+
+def test_a_link_to_data_opens_their_list(wide):
+    files = wide.locator("details.files")
+    assert not files.locator("a").first.is_visible()
+    wide.locator(".source a").first.click()
+    until(wide, lambda: files.locator("a").first.is_visible())
+    assert top(wide, "data-cka-cka-csv") < WIDE[1]
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
@@ -372,8 +448,8 @@ def test_the_example_as_a_reader_opens_it(chromium, size, theme):
         assert inner <= outer
         images = opened.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt.trim()])")
         assert len(images) > 20 and all(wide and alt for wide, alt in images)
-        table = opened.locator("table.sortable").first
-        rows = "document.querySelector('table.sortable').tBodies[0].rows"
+        table = opened.locator("table.sortable:has(button)").first
+        rows = "document.querySelector('table.sortable:has(button)').tBodies[0].rows"
         models = f"[...{rows}].map(row => row.cells[0].innerText)"
         before = opened.evaluate(models)
         table.locator("th button").first.click()
