@@ -16,7 +16,7 @@ from mtd.utils.printable import of_error, one_line
 
 if TYPE_CHECKING:
     from mtd.loading.cli_options import ModelRequest
-    from mtd.loading.load import LoadOptions
+    from mtd.loading.options import LoadOptions
 
 
 EXAMPLES = """\

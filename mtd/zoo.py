@@ -82,7 +82,7 @@ def get(chosen: Sequence[zoo.Entry], quiet: bool) -> None:
         BadInput: none can be downloaded.
         Partial: some can, others cannot.
     """
-    from mtd.loading.load import LoadOptions
+    from mtd.loading.options import LoadOptions
     from mtd.loading.published_files import remote
 
     failed, done = [], []
@@ -114,7 +114,7 @@ def verify(chosen: Sequence[zoo.Entry]) -> None:
         Failed: all of them are other files than expected.
         Partial: some are.
     """
-    from mtd.loading.load import LoadOptions
+    from mtd.loading.options import LoadOptions
     from mtd.loading.published_files import remote
 
     there = [one for one in chosen if one.place.is_file()]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mtd.metrics.psnr_ssim import Channel
 from mtd.noise.drawing import STORED, Drawing
 from mtd.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    from mtd.metrics.psnr_ssim import Channel
 
 DOMAINS: dict[str, Channel] = {"rgb": "rgb", "luma": "y"}
 """What PSNR and SSIM may be computed of, as suites and manifests call it."""

@@ -25,7 +25,7 @@ from analysis.report import plan as report_plan
 from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
 from analysis.stats.rank_correlation import LEAST
-from mtd.loading import checkpoint_file
+from mtd.loading import locations
 from mtd.utils import folder_files
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
@@ -185,7 +185,7 @@ def training_logs(options: ReportOptions, inputs: RunInputs) -> list[str]:
 
 def logged(network: Denoiser) -> Path | None:
     """The folder of the log beside a network's checkpoint; None without one."""
-    path = checkpoint_file.locate(network.source["path"])
+    path = locations.locate(network.source["path"])
     places = (path.parent, path.with_suffix(""))
     return next(
         (p for p in places if (p / TRAINING_LOG).is_file() and (p / RECIPE).is_file()), None

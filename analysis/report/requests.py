@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtd.loading.cli_options import ModelRequest
-from mtd.loading.load import LoadOptions
 from mtd.loading.model_names import named_files, numbers_of_equals
+from mtd.loading.options import LoadOptions
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from mtd.data.crops import Crop
 from mtd.data.grayscale import grayscale
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
+from mtd.noise.specs import FOLDER
 from mtd.utils.errors import BadInput, nearest
 
-PREFIX = "folder:"
+PREFIX = FOLDER
 
 Loader = Callable[[], Pixels]
 """Reads a noisy image, (H, W, 3), 8 bits, when it is needed."""

@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd.loading import hub, stand_ins, tensors_only, unpickling, weight_sets, zoo
+from mtd.loading import stand_ins, tensors_only, unpickling, weight_sets
 from mtd.loading.budget import LEAST
+from mtd.loading.locations import check_suffix, locate
 from mtd.loading.stand_ins import LONGEST, Unread
 from mtd.loading.tensor_unpickler import LONGEST_NAME
 from mtd.loading.weight_sets import StateDict, WeightSet
@@ -33,8 +34,6 @@ from mtd.utils import atomic_write, input_files, limits, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
-BUNDLED = Path(__file__).parents[1] / "pretrained"
-SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 MOST_DOTS = 32
 """Dots in the name of a tensor; there are parts of a file under each of them."""
 
@@ -72,46 +71,11 @@ class Checkpoint:
         return (ours or self.sets)[0]
 
 
-def locate(name: str | Path) -> Path:
-    """The path of a file, or else of a bundled checkpoint, or of a published one by its name.
-
-    A file of Hugging Face (`mtd.loading.hub`) is downloaded if it is not there. One of the zoo must
-    be there: `mtd.loading.published_files` downloads it.
-
-    Raises:
-        BadInput: none of these, or a folder, or it cannot be downloaded.
-
-    >>> locate("masked.pth").name
-    'masked.pth'
-    """
-    path = Path(name)
-    if len(path.name.encode()) > 255:
-        raise BadInput(f"{path.name[:40]}…: no such file, the name is too long")
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder: expected a checkpoint file")
-    if path.exists():
-        return path
-    bundled = BUNDLED / path.name
-    if len(path.parts) == 1 and bundled.is_file():
-        return bundled
-    if published := zoo.entry(name):
-        if published.place.is_file():
-            return published.place
-        raise BadInput(f"{name}: not downloaded; {published.remote.command} downloads it")
-    if hub.is_address(name):
-        return hub.fetch(name, SUFFIXES)
-    names = ", ".join(sorted(p.name for p in BUNDLED.glob("*.pth"))) or "none"
-    raise BadInput(
-        f"{path}: no such file, and no bundled checkpoint of that name ({names})"
-        f"{zoo.missing(path.as_posix())}"
-    )
-
-
 def read(name: str | Path, suffix: str = "") -> Checkpoint:
     """Read a checkpoint file; nothing in it is executed.
 
     Args:
-        name: see `locate`.
+        name: see `mtd.loading.locations.locate`.
         suffix: that says the format; by default that of the file.
 
     Raises:
@@ -122,9 +86,7 @@ def read(name: str | Path, suffix: str = "") -> Checkpoint:
     [('params', 130)]
     """
     path = locate(name)
-    suffix = (suffix or path.suffix).lower()
-    if suffix not in SUFFIXES:
-        raise BadInput(f"{path}: expected a checkpoint ending in {', '.join(SUFFIXES)}")
+    suffix = check_suffix(path, suffix)
     whole = input_files.content(path, limits.CHECKPOINT)
     digest = hashlib.sha256(whole).hexdigest()
     content, metadata, left_out = _contents(whole, path, suffix)

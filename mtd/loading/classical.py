@@ -87,12 +87,12 @@ def filter_spec(text: str) -> FilterSpec:
     >>> filter_spec("filter:a@b.pth@gaussian:15@1")
     FilterSpec(model='a@b.pth', noise='gaussian:15@1')
     """
-    from mtd.noise.specs import kinds
+    from mtd.noise.specs import kind_of
 
     rest = text.removeprefix(FILTER)
     for place in (i for i, letter in enumerate(rest) if letter == "@"):
         noise = rest[place + 1 :]
-        if noise.partition(":")[0].partition(",")[0] in kinds():
+        if kind_of(noise.partition(":")[0].partition(",")[0]) is not None:
             return FilterSpec(rest[:place], noise)
     return FilterSpec(rest, "")
 
@@ -102,7 +102,7 @@ def check_options(text: str, options: Any) -> None:
 
     Args:
         text: the model's name.
-        options: a `mtd.loading.load.LoadOptions`.
+        options: a `mtd.loading.options.LoadOptions`.
 
     Raises:
         BadInput: one is.
@@ -117,7 +117,7 @@ def classical(text: str, wrap: Wrap | None = None) -> Classical:
 
     Args:
         text: its name.
-        wrap: see `mtd.loading.load.LoadOptions`.
+        wrap: see `mtd.loading.options.LoadOptions`.
 
     Raises:
         BadInput: an unknown kind, a parameter that is missing or out of range, or a package that is
@@ -135,6 +135,30 @@ of pixels, such as classical:median:3
     from mtd.networks.classical import Classical, ClassicalConfig
     from mtd.networks.input_format import InputFormat
 
+    kind, number = parameter(text)
+    network = Classical(ClassicalConfig(kind=kind, parameter=number))
+    if network.estimates_noise and find_spec("pywt") is None:
+        raise BadInput(
+            f"{text}: the noise level is estimated by PyWavelets, which is not installed: "
+            "pip install PyWavelets"
+        )
+    network.input_format = InputFormat(wrap=wrap or "none")
+    network.source = source_of(text, network, {"recognised": "a classical denoiser"})
+    return network.eval()
+
+
+def parameter(text: str) -> tuple[str, float]:
+    """The kind of a classical denoiser and its parameter, 0 if it has none.
+
+    Args:
+        text: its name.
+
+    Raises:
+        BadInput: an unknown kind, or a parameter that is missing or out of range.
+
+    >>> parameter("classical:blur:0.9"), parameter("classical:nlm")
+    (('blur', 0.9), ('nlm', 0.0))
+    """
     kind, colon, value = text.removeprefix(CLASSICAL).partition(":")
     if kind not in EXPECTED:
         hint = nearest(kind, EXPECTED)
@@ -149,15 +173,7 @@ of pixels, such as classical:median:3
     }
     if not fits.get(kind, not colon):
         raise BadInput(f"{text}: expected {EXPECTED[kind]}")
-    network = Classical(ClassicalConfig(kind=kind, parameter=number))
-    if network.estimates_noise and find_spec("pywt") is None:
-        raise BadInput(
-            f"{text}: the noise level is estimated by PyWavelets, which is not installed: "
-            "pip install PyWavelets"
-        )
-    network.input_format = InputFormat(wrap=wrap or "none")
-    network.source = source_of(text, network, {"recognised": "a classical denoiser"})
-    return network.eval()
+    return kind, number
 
 
 def filter_of(text: str, network: Denoiser, noises: Sequence[Noise] = ()) -> FixedFilter:

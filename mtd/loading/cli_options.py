@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mtd.loading.classical import stem
+from mtd.loading import locations
+from mtd.loading.classical import CLASSICAL, FILTER, filter_spec, parameter, stem
 from mtd.loading.model_names import named_files, spellings, values_by_model
-from mtd.utils import cli
+from mtd.noise.specs import parse
+from mtd.utils import cli, input_files
 from mtd.utils.errors import BadInput, one_of
 
 if TYPE_CHECKING:
-    from mtd.loading.load import LoadOptions
+    from mtd.loading.options import LoadOptions
 
 ORACLE: Literal["oracle"] = "oracle"
 
@@ -233,7 +235,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     >>> request.path, request.options.sigma
     ('masked.pth', 25.0)
     """
-    from mtd.loading.load import LoadOptions
+    from mtd.loading.options import LoadOptions
     from mtd.networks.input_format import RESIDUALS, WRAPS
 
     models = _models(args)
@@ -281,6 +283,42 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     ]
     _check_different(found)
     return found
+
+
+def check(requests: Iterable[ModelRequest]) -> None:
+    """Check what can be known of requested models without reading a file or importing torch.
+
+    Raises:
+        BadInput: no such file, or none that can be one; see `mtd.loading.locations`.
+    """
+    for request in requests:
+        check_model(request.path)
+        if request.options.options is not None:
+            input_files.check(request.options.options)
+
+
+def check_model(name: str) -> None:
+    """Check a model's name: a path, a bundled or published name, or a model that is no file.
+
+    Raises:
+        BadInput: see `check`.
+
+    >>> check_model("classical:blurr:0.9")
+    Traceback (most recent call last):
+    mtd.utils.errors.BadInput: classical:blurr:0.9: no classical denoiser 'blurr'; did you mean \
+blur?
+    """
+    if name.startswith(FILTER):
+        model, noise = filter_spec(name)
+        if not model:
+            raise BadInput(f"{name}: expected filter:MODEL, such as filter:masked.pth")
+        check_model(model)
+        if noise:
+            parse(noise)
+    elif name.startswith(CLASSICAL):
+        parameter(name)
+    else:
+        locations.check(name)
 
 
 def _models(args: argparse.Namespace) -> list[CustomModel]:

@@ -18,7 +18,7 @@ def known() -> dict[str, Any]:
     import torch
 
     from mtd.loading import classical, zoo
-    from mtd.loading.checkpoint_file import BUNDLED
+    from mtd.loading.locations import BUNDLED
     from mtd.networks import profile, registry, spandrel_adapter
 
     def row(entry: Architecture) -> dict[str, Any]:

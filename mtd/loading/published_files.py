@@ -17,7 +17,7 @@ from mtd.utils.downloads import Remote
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from mtd.loading.load import LoadOptions
+    from mtd.loading.options import LoadOptions
 
 
 def fetch(entry: Entry, options: LoadOptions) -> Path:

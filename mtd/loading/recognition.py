@@ -30,7 +30,7 @@ from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from mtd.loading.load import LoadOptions
+    from mtd.loading.options import LoadOptions
 
 Claimer = Callable[[WeightSet, Part], Claim | None]
 METADATA = "its own metadata"

@@ -21,7 +21,7 @@ from mtd.utils.home import home
 from mtd.utils.messages import plural
 
 if TYPE_CHECKING:
-    from mtd.loading.load import LoadOptions
+    from mtd.loading.options import LoadOptions
 
 TABLE = Path(__file__).with_name("zoo.toml")
 BACKBONES = ("lpips/alexnet",)

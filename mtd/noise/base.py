@@ -17,17 +17,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
-import torch
-from torch import Tensor
-
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
+from mtd.utils.lazy import LazyModule
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
+    from torch import Tensor
+else:
+    torch = LazyModule("torch")
 
-Stream = Callable[[str], torch.Generator]
+Stream = Callable[[str], "torch.Generator"]
 """The random stream of a specification."""
 
 Quantize = bool | Literal["clip"]

@@ -16,14 +16,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self, cast, get_args
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args
 
 from mtd.noise.base import Noise, Quantize, at_draw, check, number, quantized
 from mtd.utils.errors import BadInput, nearest
+from mtd.utils.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    import torch.nn.functional as F
+    from torch import Tensor
+else:
+    torch, F = LazyModule("torch"), LazyModule("torch.nn.functional")
 
 Target = Literal["processed", "original"]
 
@@ -85,7 +89,7 @@ def read_line(shot: Tensor) -> Tensor:
     return torch.exp(2.18 * torch.log(shot) + 1.20)
 
 
-def draw(count: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Parameters:
+def draw(count: int, generator: torch.Generator, dtype: torch.dtype | None = None) -> Parameters:
     """Random parameters of `count` images from the published distributions.
 
     Weights of the four cameras U(1e-8, 1e8), 1 / rgb_gain N(0.8, 0.1), red U(1.9, 2.4), blue
@@ -273,7 +277,7 @@ class ISP(Noise):
         return self.name + at_draw(self.draw) + "".join(parts) + special
 
     def parameters(
-        self, count: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
+        self, count: int, generator: torch.Generator, dtype: torch.dtype | None = None
     ) -> Parameters:
         """Random parameters as `draw` returns them, with the fixed ones in their places."""
         drawn = draw(count, generator, dtype)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal
 
 from mtd.noise.base import Noise, NoisyImages, Quantize, noisy_images, quantized
 from mtd.utils import seeds
+from mtd.utils.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+else:
+    np, torch = LazyModule("numpy"), LazyModule("torch")
 
 SeedPolicy = Literal["per_cell", "legacy_per_image"]
 

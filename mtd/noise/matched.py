@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Self
 
 from mtd.noise.base import (
     Noise,
@@ -24,6 +21,13 @@ from mtd.noise.base import (
 )
 from mtd.noise.synthetic import Gaussian
 from mtd.utils.errors import BadInput
+from mtd.utils.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = LazyModule("torch")
 
 DOUBLINGS = 20
 """How often σ is doubled at most, from its value without clipping, until the noise is as strong."""

@@ -9,12 +9,15 @@ its numbers cannot be reproduced. This one is tuned so that a baseline trained o
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from mtd.noise.base import Levelled, Noise
 from mtd.noise.synthetic import Gaussian, Poisson, SaltPepper, Spatial, Speckle
 from mtd.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 OURS = "mixture is this project's own preset; the paper's is not public"
 """A note for every table and figure that shows a mixture."""

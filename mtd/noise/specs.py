@@ -17,7 +17,7 @@ from mtd.noise.matched import MatchedGaussian
 from mtd.noise.mixture import Mixture
 from mtd.noise.synthetic import Gaussian, Poisson, SaltPepper, Spatial, Speckle
 from mtd.utils import plugins
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, close_to, nearest
 from mtd.utils.printable import shortened
 
 GROUP = "mtd.noises"
@@ -27,11 +27,17 @@ BUILT_IN: tuple[type[Noise], ...] = (Gaussian, Poisson, Speckle, Spatial, SaltPe
 NAME = re.compile(r"[\w.+-]+")
 """What a kind of noise may be called, so that a specification can be parsed."""
 
+FOLDER = "folder:"
+"""How the name of recorded noise begins, before its folder; see `mtd.data.recorded_noise`."""
+
 MATCHED = ":="
 """Between `gaussian` and the noise whose strength it has."""
 
 LONGEST = 1000
 """Characters of a specification."""
+
+LONGEST_WORD = 100
+"""Characters from which on a specification is compared with no other."""
 
 DRAW = re.compile(r"[0-9]{1,9}")
 """A draw in a specification."""
@@ -54,6 +60,16 @@ def kinds() -> dict[str, type[Noise]]:
         expected="a concrete subclass of mtd.noise.Noise with a name",
         plural="kinds of noise",
     )
+
+
+def kind_of(name: str) -> type[Noise] | None:
+    """The kind of a name, or None; other packages are imported only where no built-in one has it.
+
+    >>> kind_of("gaussian"), kind_of("gausian")
+    (<class 'mtd.noise.synthetic.Gaussian'>, None)
+    """
+    built_in = {kind.name: kind for kind in BUILT_IN}
+    return built_in.get(name) or kinds().get(name)
 
 
 def _is_kind(entry: object) -> bool:
@@ -98,9 +114,10 @@ def parse(spec: str) -> Noise:
     draw, comma, options = after.partition(",")
     head, *rest = f"{before}{comma}{options}".split(",")
     name, colon, level = head.strip().partition(":")
-    if name not in kinds():
-        raise BadInput(f"noise {spec!r}: no kind {name!r}; {nearest(name, kinds())}")
-    kind = kinds()[name]
+    kind = kind_of(name)
+    if kind is None:
+        hint = _meant(spec) or f"no kind {name!r}; {nearest(name, kinds())}"
+        raise BadInput(f"noise {spec!r}: {hint}")
     noise = kind.from_parts(spec, level if colon else None, _options(spec, kind, rest))
     if at and not DRAW.fullmatch(draw.strip()):
         raise BadInput(
@@ -110,11 +127,41 @@ def parse(spec: str) -> Noise:
     return noise.redrawn(int(draw)) if at else noise
 
 
+LOOSE = re.compile(
+    r"\s*(?P<word>[^\W\d][^\d:=@,.]*?)[\s:=_-]*(?P<rest>(?<![\d.])[\d.].*)?", re.DOTALL
+)
+"""A specification as people write it from memory: a word, and perhaps a level and what follows."""
+
+
+def _meant(spec: str) -> str:
+    """What a specification of no known kind may have meant, as a question; "" if that is unknown.
+
+    >>> _meant("gaussian=15"), _meant("Gausian15"), _meant("waves:3")
+    ('write gaussian:15', 'did you mean gaussian:15?', '')
+    """
+    found = LOOSE.fullmatch(spec) if len(spec) < LONGEST_WORD else None
+    if found is None:
+        return ""
+    word, rest = re.sub(r"[\s-]+", "_", found["word"]).lower(), found["rest"]
+    close = close_to(word, kinds())
+    if not close:
+        return ""
+    meant = f"{close[0]}:{rest}" if rest else close[0]
+    try:
+        parse(meant)
+    except BadInput:
+        return ""
+    same = spec.replace(" ", "").startswith(f"{close[0]}=")
+    return f"write {meant}" if same else f"did you mean {meant}?"
+
+
 def _matched(spec: str) -> MatchedGaussian:
     """The noise of `gaussian:=SPEC`."""
     name, _, other = (text.strip() for text in spec.partition(MATCHED))
     kind = re.split("[:,@]", other)[0].strip()
-    if name != Gaussian.name or kind not in kinds():
+    if name == Gaussian.name and re.fullmatch(r"[\d.]+", kind):
+        raise BadInput(f"noise {spec!r}: write {name}:{other}")
+    if name != Gaussian.name or kind_of(kind) is None:
         hint = f"no kind {kind!r}; {nearest(kind, kinds())}" if name == Gaussian.name else ""
         expected = "expected gaussian:= and a synthetic noise, as in gaussian:=poisson:3"
         raise BadInput(f"noise {spec!r}: {'; '.join(filter(None, (expected, hint)))}")

@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
-
-import numpy as np
-import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from torch import Tensor
+from typing import TYPE_CHECKING, Self
 
 from mtd.noise.base import Levelled
 from mtd.utils.errors import BadInput
+from mtd.utils.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Image = NDArray[np.floating]
+    """(H, W, C)."""
+else:
+    np, torch, F = map(LazyModule, ("numpy", "torch", "torch.nn.functional"))
 
 DIGITS = 9
 """Most digits of a number of values."""
-
-Image = NDArray[np.floating]
-"""(H, W, C)."""
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:

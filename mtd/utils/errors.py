@@ -37,6 +37,22 @@ LONGEST = 200
 """Characters from which on a word is compared with no other: the time grows with their square."""
 
 
+def close_to(word: str, known: Iterable[str]) -> list[str]:
+    """Up to three of the known words that a given one may have meant, the closest first.
+
+    >>> close_to("Gausian", ["gaussian", "poisson"])
+    ['gaussian']
+    """
+    if len(word) >= LONGEST:
+        return []
+    by_lower: dict[str, str] = {}
+    for name in known:
+        by_lower.setdefault(name.lower(), name)
+    return [
+        by_lower[one] for one in difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)
+    ]
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known words closest to a given one, for the end of an error message.
 
@@ -46,7 +62,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     'known: gaussian, poisson'
     """
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=3, cutoff=0.6) if len(word) < LONGEST else []
+    close = close_to(word, names)
     if close:
         return f"did you mean {' or '.join(close)}?"
     shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")

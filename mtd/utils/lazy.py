@@ -1,4 +1,4 @@
-"""Names of a package that are imported on first use, so that `--help` answers without torch."""
+"""Names and modules that are imported on first use, so that `--help` answers without torch."""
 
 from __future__ import annotations
 
@@ -32,3 +32,26 @@ def lazy_exports(
         return sorted(names)
 
     return get, listed
+
+
+class LazyModule:
+    """A module that is imported when its first attribute is asked for.
+
+    Modules that say what is possible, beside what computes it, have it instead of torch or NumPy,
+    so that wrong input is refused before these are imported. Type checkers see the module itself:
+    it stands in the `else` of `if TYPE_CHECKING: import torch`.
+
+    Args:
+        name: of the module.
+
+    >>> LazyModule("math").floor(1.5)
+    1
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(import_module(self.__name__), attribute)
+        setattr(self, attribute, value)  # the next time it is found at once
+        return value

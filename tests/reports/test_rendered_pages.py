@@ -21,7 +21,7 @@ from analysis.report.publish import made_with
 from analysis.report.sections import headings
 from analysis.report.settings import ReportOptions, ReportSettings
 from analysis.text.noise_labels import NOISY
-from mtd.loading import checkpoint_file
+from mtd.loading import locations
 from tests.helpers.paths import ROOT
 
 EXAMPLE = ROOT / "reports" / "example"
@@ -48,7 +48,7 @@ def test_it_is_not_stale():
     stale = changed(recorded, current)
     manifest = json.loads((EXAMPLE / "manifest.json").read_text())
     for name, about in manifest["models"].items():
-        digest = hashlib.sha256(checkpoint_file.locate(about["path"]).read_bytes()).hexdigest()
+        digest = hashlib.sha256(locations.locate(about["path"]).read_bytes()).hexdigest()
         stale += [] if digest == about["sha256"] else [f"checkpoint {name}"]
     assert not stale, f"reports/example is stale ({', '.join(stale)}); make it again: {REMAKE}"
     assert recorded["mtd"] == current["mtd"]

@@ -15,7 +15,7 @@ from analysis.curves.run_sources import RunSources
 from analysis.report import command, folders, reading, requests, verify
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading.cli_options import ModelRequest
-from mtd.loading.load import LoadOptions
+from mtd.loading.options import LoadOptions
 from mtd.utils.errors import BadInput, Failed
 from tests.helpers.networks import save_tiny, save_trainings
 

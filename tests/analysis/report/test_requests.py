@@ -16,7 +16,7 @@ from analysis.report.requests import SHARED
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
 from mtd.loading.cli_options import ModelRequest
-from mtd.loading.load import LoadOptions
+from mtd.loading.options import LoadOptions
 from mtd.utils.errors import BadInput
 
 

@@ -17,7 +17,7 @@ from analysis.report.settings import ReportOptions, ReportSettings
 from analysis.report.table_check import Check
 from analysis.report.verify_trust import reported
 from mtd.loading.cli_options import ModelRequest
-from mtd.loading.load import LoadOptions
+from mtd.loading.options import LoadOptions
 from mtd.utils.errors import BadInput, Failed
 
 OWN = ReportSettings()

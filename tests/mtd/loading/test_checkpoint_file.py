@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 
 import mtd
 from mtd.loading import zoo
-from mtd.loading.checkpoint_file import BUNDLED, save
+from mtd.loading.checkpoint_file import save
 from mtd.loading.kair_options import strip_comments
 from mtd.loading.load import load
+from mtd.loading.locations import BUNDLED
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
 from mtd.networks.swinir import SwinIR

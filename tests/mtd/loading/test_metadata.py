@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from mtd import models
 from mtd.loading import checkpoint_file
 from mtd.loading.checkpoint_file import ABOUT, METADATA, WEIGHTS, about_digest
-from mtd.loading.load import LoadOptions, load
+from mtd.loading.load import load
+from mtd.loading.options import LoadOptions
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
 from mtd.networks.weights import weights_digest

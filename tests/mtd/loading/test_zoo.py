@@ -15,7 +15,7 @@ import torch
 
 import mtd
 from mtd.data import test_sets as recipes
-from mtd.loading import checkpoint_file, hub, zoo
+from mtd.loading import checkpoint_file, hub, locations, zoo
 from mtd.loading.classical import stem
 from mtd.loading.model_names import named_files
 from mtd.masking import MaskPolicy
@@ -85,7 +85,7 @@ def test_every_entry_says_what_is_needed():
         assert one.address == "unknown" or re.fullmatch(
             r"https://[^ ]+\.(pth|pt|ckpt)", one.address
         )
-        assert one.place.suffix in checkpoint_file.SUFFIXES
+        assert one.place.suffix in locations.SUFFIXES
         noises = [text for text in one.trained_on if text not in recipes.RECIPES]
         assert TrainingNoise.parse(noises) is not None
         for digits, length in ((one.sha256, 64), (one.git, 40)):
@@ -230,7 +230,7 @@ def test_a_list_needs_no_folder(monkeypatch, in_process):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("toy/dncn", "no model of the zoo .mtd zoo list. of that name either, did you mean toy/dn"),
+        ("toy/dncn", "toy.dncn: no such file; did you mean toy.dncnn"),
         ("toy/absent", "no model of the zoo .*known: toy/dncnn, toy/dncnn_gray"),
         ("absent/at_all", r"no bundled checkpoint of that name \([\w., ]+\)$"),
     ],
@@ -316,7 +316,7 @@ def test_commands(server, mtd_home, in_process: Callable[..., tuple[int, str, st
 
 
 def test_hugging_face_addresses():
-    parsed = hub.parse("hf://org/repo/a/b.safetensors", checkpoint_file.SUFFIXES)
+    parsed = hub.parse("hf://org/repo/a/b.safetensors", locations.SUFFIXES)
     assert parsed == ("org/repo", None, "a/b.safetensors")
     assert hub.parse(Path("hf://org/repo@v1.0/b.pth"), [".pth"]) == ("org/repo", "v1.0", "b.pth")
     for wrong in ("hf://org/b.pth", "hf://org/repo", "hf://"):

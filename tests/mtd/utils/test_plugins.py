@@ -112,16 +112,25 @@ class Named:
 def test_noises_that_cannot_be_used(installed: Install, value: Any) -> None:
     installed(noise_specs.GROUP, value)
     with pytest.raises(BadInput, match=r"entry point toy \(theirs:ENTRY\): not a concrete sub"):
-        parse("gaussian:15")
+        kinds()
+
+
+def test_other_packages_are_imported_only_where_no_noise_of_this_one_has_the_name(
+    installed: Install,
+) -> None:
+    installed(noise_specs.GROUP, Stripes, "absent")
+    assert parse("gaussian:15").level == 15 and parse("gaussian:=poisson:3").name == "gaussian"
+    with pytest.raises(BadInput, match=r"entry point toy \(theirs:absent\): module"):
+        parse("stripes:15")
 
 
 def test_noises_that_are_absent_or_take_a_name(installed: Install) -> None:
     installed(noise_specs.GROUP, Stripes, "absent")
     with pytest.raises(BadInput, match=r"entry point toy \(theirs:absent\): module"):
-        parse("gaussian:15")
+        kinds()
     installed(noise_specs.GROUP, type("Theirs", (Stripes,), {"name": "poisson"}))
     with pytest.raises(BadInput, match="two kinds of noise are named poisson"):
-        parse("gaussian:15")
+        kinds()
 
 
 def test_a_name_that_no_specification_could_hold(installed: Install) -> None:
