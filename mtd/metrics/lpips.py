@@ -114,7 +114,7 @@ class LPIPS:
             for image in (output, target)
         )
         distance: Tensor = self.network(a, b)
-        return distance.flatten().double().cpu()
+        return distance.flatten().cpu().double()
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -48,6 +49,10 @@ class FixedFilter(WithoutLayers):
         for name in ("frequencies", "gains"):
             values = torch.tensor(getattr(config, name), dtype=torch.float64)
             self.register_buffer(name, values)
+
+    def _apply(self, *_: Any, **__: Any) -> Self:
+        """Stay in float64 on the CPU, where it is computed wherever networks are."""
+        return self
 
     def denoised(self, image: Image) -> Image:
         """See `WithoutLayers.denoised`."""

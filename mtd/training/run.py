@@ -27,6 +27,7 @@ from mtd.training.slices import SAVING, VALIDATION, OutOfTime, Slice, TimeLimit
 from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
 from mtd.utils import atomic_write, folder_files, input_files, interruptions, locks
+from mtd.utils.device import exact
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
@@ -254,13 +255,14 @@ def _loop(
     run, ranks = trainer.recipe.run, trainer.ranks
     alone = ranks.size == 1
     due = Intervals(trainer.recipe, always=alone and trainer.device.type == "cpu")
-    total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
+    total = torch.zeros((), dtype=torch.float64, device=exact(trainer.device))
+    since = time.perf_counter()
     counted, halved = 0, len(trainer.parts.out_of_memory_at)
     bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
     with bar:
         over = ranks.gather(current.over(due.validates_soon(trainer.step)))[0]
         while trainer.step < run.steps and not over:
-            total += trainer.advance()
+            total += trainer.advance().to(total.device)
             counted += 1
             step, waits = trainer.step, due.waits(trainer.step)
             bar.update()

@@ -193,3 +193,10 @@ def test_a_blur_of_three_equal_channels_is_that_of_one() -> None:
         network = mtd.load(f"classical:{kind}")
         repeated = network(image.expand(-1, 3, -1, -1))
         assert torch.equal(repeated, network(image).expand(-1, 3, -1, -1))
+
+
+def test_a_fixed_filter_is_computed_in_float64_wherever_networks_are() -> None:
+    """MPS has no float64, and refuses buffers of it."""
+    model = FixedFilter("filter:a", FixedFilterConfig(gains=(0.5,)))
+    same = model.to("meta", torch.float32)
+    assert same.gains.dtype == torch.float64 and same.gains.device.type == "cpu"
