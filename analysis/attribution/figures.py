@@ -21,7 +21,7 @@ from analysis.plotting.figure_style import new_figure
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
-from analysis.text.noise_names import CLEAN
+from analysis.text.noise_names import noise_label
 
 FLOOR = 1e-3
 """Lowest value of the color scale, as a share of a map's largest."""
@@ -30,11 +30,6 @@ FIRST = "of several trainings the map is that of the first one, and the numbers 
 """What is said of maps of models with several trainings."""
 
 Array = NDArray[np.float32]
-
-
-def named(noise: str) -> str:
-    """What a noise is called in figures and text."""
-    return "clean" if noise == CLEAN else noise
 
 
 def window_of(row: pd.Series) -> Window:
@@ -94,7 +89,7 @@ def example(
         window = window_of(rows[models[0], noise])
         noisy = pictures["", noise, i]
         draw(group[0], noisy, None, window)
-        group[0].set_title(f"{wrapped(named(noise), 16)}\n", fontsize=7)
+        group[0].set_title(f"{wrapped(noise_label(noise), 16)}\n", fontsize=7)
         for axes, model in zip(group[1:], models, strict=False):
             draw(axes, noisy, pictures[model, noise, i], window)
             axes.set_title(f"{wrapped(model, 16)}\n{about(rows[model, noise])}", fontsize=7)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.attribution.figures import named
 from analysis.attribution.tables import mean_of, over_noises
 from analysis.attribution.tables import means as table_of_means
 from analysis.attribution.trainings import networks
@@ -18,6 +17,7 @@ from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, listed, number, remarks
 from analysis.text.model_differences import ModelDifferences
+from analysis.text.noise_names import noise_label, noise_phrase, noise_words
 from analysis.text.rows import records
 from analysis.text.terminal import grid
 from mtd.utils.messages import plural, verb
@@ -75,7 +75,7 @@ def means(
 def main(frames: Frames) -> list[str]:
     """The diffusion index and the share from outside, means over crops and noises."""
     frame = frames["attribution"]
-    noises = listed(code(named(str(noise))) for noise in dict.fromkeys(frame.noise))
+    noises = listed(noise_phrase(noise) for noise in dict.fromkeys(frame.noise))
     over = f"mean over {plural(frame.crop.nunique(), 'crop')}, {noises}"
     shares = means(frames, "outside", 100)
     return [
@@ -105,7 +105,7 @@ def compared(
     of = ModelDifferences.read(frames, f"{table}_difference", measure)
     if of is None:
         return []
-    rows = of.rows.assign(noise=[named(str(noise)) for noise in of.rows.noise])
+    rows = of.rows.copy()
     numbers = ["value", "low", "high", "band_low", "band_high"]
     rows[numbers] *= scale
     return model_differences.sentences(of._replace(rows=rows), digits)
@@ -124,12 +124,12 @@ def by_noise(frame: pd.DataFrame) -> list[str]:
         change = index.drop(noises[0]) - index[noises[0]]
         far = change.abs().idxmax()
         each.append(
-            f"{number(index[noises[0]])} to {number(index[far])} under {code(named(str(far)))} in "
+            f"{number(index[noises[0]])} to {number(index[far])} under {noise_phrase(far)} in "
             f"{code(model)}"
         )
     if not each:
         return []
-    first = code(named(str(noises[0])))
+    first = noise_phrase(noises[0])
     return [f"Largest change of the mean diffusion index from {first}: {listed(each)}."]
 
 
@@ -207,7 +207,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         line = [bounded(row["di"], row["di_low"], row["di_high"]), share]
         line += [f"{row['reach90']:.1f}", f"{part.start.mean():.2f}", f"{part.end.mean():.2f}"]
         line.append(f"{own.completeness.max():.2%}")
-        rows.append([str(row["model"]), named(str(row["noise"])), *line])
+        rows.append([str(row["model"]), noise_label(row["noise"]), *line])
     return f"{heading}\n{grid(rows)}\n{LEGEND}"
 
 
@@ -216,7 +216,7 @@ def alt(frames: Frames) -> str:
     frame, each = frames["attribution"], []
     for model, rows in frame.groupby("model", sort=False):
         index = rows.groupby("noise", sort=False).di.mean()
-        text = listed(f"{number(v)} ({named(str(noise))})" for noise, v in index.items())
+        text = listed(f"{number(v)} ({noise_words(noise)})" for noise, v in index.items())
         each.append(f"{model} {text}")
     return (
         "Maps of the pixels that each model uses for one window of an example crop. Mean diffusion "

@@ -12,6 +12,7 @@ from analysis.attribution.settings import MAPS
 from analysis.attribution.tables import Pictures, means, read_maps
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
+from analysis.text.noise_names import noise_label
 from mtd.utils.errors import BadInput, one_of
 
 
@@ -82,7 +83,7 @@ class AttributionResult(Result):
         window = figures.window_of(row)
         figures.draw_map(ax, self.maps["", noise, crop], self.maps[model, noise, crop], window)
         several = f"\n{figures.FIRST}" if row.get("trainings", 1) > 1 else ""
-        title = f"{model}, {figures.named(noise)}\n{figures.about(row)}{several}"
+        title = f"{model}, {noise_label(noise)}\n{figures.about(row)}{several}"
         ax.set_title(title, fontsize=9)
         return ax
 

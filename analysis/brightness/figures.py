@@ -18,6 +18,7 @@ from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.text import terminal
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
+from analysis.text.noise_names import noise_label
 
 WIDE = 4
 """Levels of a bin of the figure."""
@@ -103,7 +104,7 @@ def draw_histograms(
     axes.set_xlabel("brightness, 8-bit levels", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
-    axes.set_title(wrapped(str(frame.noise.iloc[0]), 40), fontsize=10)
+    axes.set_title(wrapped(noise_label(frame.noise.iloc[0]), 40), fontsize=10)
 
 
 def thin_histograms(single: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from analysis.brightness.figures import crops_of
 from analysis.text import markdown, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, number
-from analysis.text.noise_names import NOISY
+from analysis.text.noise_names import NOISY, noise_label, noise_phrase, noise_words
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
 
@@ -62,7 +62,7 @@ def shift_of(row: Mapping[str, Any], size: float) -> str:
         row: of brightness.csv.
         size: mean of the crops' |shift|, in levels.
     """
-    where = f"{code(row['model'])} under {code(row['noise'])}"
+    where = f"{code(row['model'])} under {noise_phrase(row['noise'])}"
     shift, low, high = (row[name] for name in ("shift", "shift_low", "shift_high"))
     if math.isnan(shift):
         return f"{where}: no numbers, as outputs hold values that are not finite."
@@ -85,7 +85,7 @@ def exceptions(frames: Frames) -> list[str]:
     """Crops without numbers, and those that matching makes the clean image."""
     text = []
     for (model, noise), part in frames["images"].groupby(["model", "noise"], sort=False):
-        where = f"of {plural(len(part), 'crop')} of {code(model)} under {code(noise)}"
+        where = f"of {plural(len(part), 'crop')} of {code(model)} under {noise_phrase(noise)}"
         broken = int(part["shift"].isna().sum())
         if broken:
             text.append(f"{broken} {where} hold values that are not finite.")
@@ -123,7 +123,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         size = number(sizes[row["model"], row["noise"]])
         decibels = [f"{row[name]:.2f}" for name in ("psnr", "psnr_matched", "matching")]
         values = [shift, size, distance, f"{row['difference']:.3f}", *decibels]
-        lines.append([row["model"], row["noise"], *values])
+        lines.append([row["model"], noise_label(row["noise"]), *values])
     return f"{heading}\n{grid(lines)}\n{LEGEND}"
 
 
@@ -131,7 +131,10 @@ def alt(frames: Frames) -> str:
     """Of the histograms: each model's shift, noise by noise."""
     frame, each = frames["brightness"], []
     for model, rows in frame.groupby("model", sort=False):
-        shifts = [f"{number(r['shift'], signed=True)} under {r['noise']}" for r in records(rows)]
+        shifts = [
+            f"{number(r['shift'], signed=True)} under {noise_words(r['noise'])}"
+            for r in records(rows)
+        ]
         each.append(f"{model} {', '.join(shifts)}")
     return (
         "Histograms of the brightness of outputs and of the clean images. Shift in 8-bit levels: "

@@ -14,6 +14,7 @@ from analysis.generalization import summary
 from analysis.generalization.metrics import facts
 from analysis.stats.jackknife import ENOUGH
 from analysis.text.markdown import interval, number
+from analysis.text.noise_names import noise_label
 from analysis.text.verdicts import too_few
 from mtd.utils.messages import plural
 from mtd.utils.printable import printable
@@ -104,7 +105,7 @@ def heading(measured: Measured, every: Sequence[Score], score: Score) -> str:
     if score.of in LABELS:
         return f"<th>{LABELS[score.of]}{mark(every, score)}</th>"
     trained = measured.trained is not None and score.noise in measured.trained
-    name = score.testset or f"{score.noise}{' +' if trained else ''}"
+    name = score.testset or f"{noise_label(score.noise)}{' +' if trained else ''}"
     sets = sets_of(every, score)
     count = measured.amount(score.crops or 0, score.photographs)
     apart = any(s.testset and s.noise == score.noise and not s.whole for s in every)
@@ -125,7 +126,7 @@ def cell(score: Score | None) -> str:
         return "<td>–</td>"
     digits = facts(score.metric).digits
     bounds = interval(score.low, score.high, digits)
-    below = [bounds, *([score.noise] if score.of == WORST and score.noise else [])]
+    below = [bounds, *([noise_label(score.noise)] if score.of == WORST and score.noise else [])]
     small = "".join(f"<small>{escape(text)}</small>" for text in below if text)
     return f"<td>{number(score.value, digits)}{small}</td>"
 

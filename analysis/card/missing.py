@@ -9,6 +9,7 @@ from analysis.card.scores import GAP, IN, OUT, scores
 from analysis.generalization import metrics
 from analysis.stats.jackknife import ENOUGH
 from analysis.text.markdown import code, codes, escaped, listed
+from analysis.text.noise_names import noise_phrase
 from analysis.text.verdicts import too_few
 from mtd.utils.messages import plural
 
@@ -27,7 +28,9 @@ def sentences(measured: Measured) -> list[str]:
 def photographs(measured: Measured) -> list[str]:
     """That there are too few photographs, under which noises or on which test sets."""
     counts = {noise: measured.fewest([noise]) for noise in measured.noises}
-    few = {f"under {code(noise)}": count for noise, count in counts.items() if count < ENOUGH}
+    few = {
+        f"under {noise_phrase(noise)}": count for noise, count in counts.items() if count < ENOUGH
+    }
     few |= {
         f"on {code(score.testset)}": score.photographs
         for score in scores(measured)

@@ -10,6 +10,7 @@ from analysis.card.record import LIBRARY, About
 from analysis.card.scores import ALL, GAP, IN, OUT, WORST, Score, names, scores, sets_of
 from analysis.generalization import metrics, reading, summary
 from analysis.text.markdown import code, codes, escaped
+from analysis.text.noise_names import noise_phrase, noise_phrases
 from analysis.text.verdicts import in_words
 from mtd.noise.training_noise import changes_nothing
 
@@ -94,9 +95,9 @@ def row(measured: Measured, every: Sequence[Score], of: str) -> str:
     score = next(one for one in every if one.of == of)
     count, sets = measured.amount(score.crops or 0, score.photographs), sets_of(every, score)
     if score.testset:
-        return f"{code(score.noise)} on {code(score.testset)}, {count}"
+        return f"{noise_phrase(score.noise)} on {code(score.testset)}, {count}"
     trained = measured.trained is not None and score.noise in measured.trained
-    parts = [f"{code(score.noise)}{' (trained on)' if trained else ''}"]
+    parts = [f"{noise_phrase(score.noise)}{' (trained on)' if trained else ''}"]
     if any(one.noise == score.noise and one.testset and not one.whole for one in every):
         parts += [f"all {count}"]
     elif sets:
@@ -108,7 +109,7 @@ def cells(measured: Measured, found: dict[tuple[str, str], Score], of: str) -> I
     """The values of a row, a dash for none; with the noise that is the worst."""
     for metric in measured.metrics:
         score = found.get((metric, of))
-        worst = f", {code(score.noise)}" if score is not None and of == WORST else ""
+        worst = f", {noise_phrase(score.noise)}" if score is not None and of == WORST else ""
         yield "–" if score is None else f"{score}{worst}"
 
 
@@ -130,8 +131,8 @@ def left_out(measured: Measured) -> list[str]:
         return []
     mixed = [n for n in measured.noises if measured.split[n] is None and not changes_nothing(n)]
     return [
-        f"Scores in and out of distribution leave out {codes(mixed)}, which only some models of "
-        "the run were trained on."
+        f"Scores in and out of distribution leave out {noise_phrases(mixed)}, which only some "
+        "models of the run were trained on."
     ] * bool(mixed)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from analysis.card.measured import Measured
 from analysis.commands import training_noises
-from analysis.text.markdown import code, codes
+from analysis.text.markdown import code
+from analysis.text.noise_names import noise_phrase, noise_phrases
 
 
 def recorded(about: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -27,14 +28,14 @@ def sentence(measured: Measured) -> str:
     given = manifest.get(training_noises.GIVEN, {}).get(measured.model)
     assumed = manifest.get(training_noises.ASSUMED)
     if given:
-        own, who = codes(given["option"]), f"`{training_noises.OPTION}` says"
+        own, who = noise_phrases(given["option"]), f"`{training_noises.OPTION}` says"
     elif said := training_noises.said_by({"training": entry}):
-        own, who = code(said), f"{training_noises.author(entry)} says"
+        own, who = noise_phrase(said), f"{training_noises.author(entry)} says"
     elif assumed:
-        own = codes(assumed["noises"])
+        own = noise_phrases(assumed["noises"])
         who = f"suite {code(measured.suite())} prescribes; nothing else is known"
     elif measured.trained:
-        own, who = codes(measured.trained), "the run's manifest says"
+        own, who = noise_phrases(measured.trained), "the run's manifest says"
     else:
         return "**Trained on:** unknown."
     return f"**Trained on:** {own}, as {who}."

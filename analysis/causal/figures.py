@@ -16,6 +16,7 @@ from analysis.plotting.figure_style import new_figure
 from analysis.plotting.model_styles import short, style
 from analysis.text.intervals import bands
 from analysis.text.markdown import listed
+from analysis.text.noise_names import noise_label, noise_words
 from mtd.networks import block_names
 
 RECOVERY = "recovery: share of the additional error removed"
@@ -50,8 +51,8 @@ def recovery(frame: pd.DataFrame, reference: str) -> Figure:
     patched = frame[frame.patched != "screened"]
     heading = (
         "Share of the additional error under each noise that is removed by patching one branch at "
-        f"a time\nwith its features from {reference} (1: as good as under {reference}, 0: no "
-        "effect)"
+        f"a time\nwith its features from {noise_words(reference)} (1: as good as under "
+        f"{noise_words(reference)}, 0: no effect)"
     )
     if (patched.status == WHOLE).any():
         heading += "; not drawn: branches that are the whole stream"
@@ -84,7 +85,7 @@ def panels(frame: pd.DataFrame, column: str, label: str, heading: str) -> Figure
         axes.set_axis_off()
     for axes, (noise, part) in zip(grid.flat, parts, strict=False):
         draw(axes, part, models, column)
-        axes.set_title(str(noise), fontsize=9)
+        axes.set_title(noise_label(noise), fontsize=9)
     for axes in grid[:, 0]:
         axes.set_ylabel(label, fontsize=8)
     first = frame.iloc[0]

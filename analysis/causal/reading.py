@@ -15,6 +15,7 @@ from analysis.text import model_differences, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
 from analysis.text.model_differences import ModelDifferences
+from analysis.text.noise_names import noise_label, noise_phrase, noise_words
 from analysis.text.rows import Row, ends, records
 from analysis.text.terminal import grid, plural
 from mtd.utils.messages import verb
@@ -72,8 +73,8 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
             said += f"; {largest}"
             counted = True
         text.append(
-            f"Recovery in {code(model)} under {code(noise)} with features from "
-            f"{code(manifest['reference'])}: {said}."
+            f"Recovery in {code(model)} under {noise_phrase(noise)} with features from "
+            f"{noise_phrase(manifest['reference'])}: {said}."
         )
     if len(text) > MOST:
         text = [*text[:MOST], f"{len(text) - MOST} more models and noises are in `causal.csv`."]
@@ -111,7 +112,7 @@ def elsewhere(frames: Frames) -> list[str]:
         return []
     each = [
         f"{bounded(row['held_out'], row['held_out_low'], row['held_out_high'])} in "
-        f"{code(row['model'])} under {code(row['noise'])}"
+        f"{code(row['model'])} under {noise_phrase(row['noise'])}"
         for row in rows
     ]
     most = " most of" if (frames["causal"].patched == SCREENED).any() else ""
@@ -134,7 +135,7 @@ def together(frames: Frames) -> list[str]:
             f"{bounded(row['recovery'], row['low'], row['high'])}"
             for row in records(part)
         ]
-        said = f"Patched at once in {code(model)} under {code(noise)}, {listed(kinds)}"
+        said = f"Patched at once in {code(model)} under {noise_phrase(noise)}, {listed(kinds)}"
         last = records(part)[-1]
         if not math.isnan(last["sum"]):
             ends = last["interaction_low"], last["interaction_high"]
@@ -176,7 +177,7 @@ def worth(frames: Frames, manifest: Manifest) -> list[str]:
         return []
     return [
         "Largest loss of PSNR with one branch replaced by its mean, under "
-        f"{code(manifest['reference'])}: {verdicts.joined(each)}."
+        f"{noise_phrase(manifest['reference'])}: {verdicts.joined(each)}."
     ]
 
 
@@ -201,8 +202,8 @@ def unchanged(frame: pd.DataFrame) -> list[str]:
     """Which branches are the same under both noises."""
     rows = frame[frame.status == UNCHANGED]
     return [
-        f"The same under both noises in {code(model)} under {code(noise)}, so that patching "
-        f"changes nothing: {codes([short(str(name)) for name in part.branch], 4)}."
+        f"The same under both noises in {code(model)} under {noise_phrase(noise)}, so that "
+        f"patching changes nothing: {codes([short(str(name)) for name in part.branch], 4)}."
         for (model, noise), part in rows.groupby(["model", "noise"], sort=False)
     ]
 
@@ -245,7 +246,7 @@ def undefined(frame: pd.DataFrame) -> list[str]:
     rows = frame[(frame.reason != "") & (frame.patched != SCREENED)]
     found = rows.drop_duplicates(["model", "noise", "reason"])
     return [
-        f"No recovery in {code(row['model'])} under {code(row['noise'])}: {row['reason']}."
+        f"No recovery in {code(row['model'])} under {noise_phrase(row['noise'])}: {row['reason']}."
         for row in records(found)
     ]
 
@@ -254,8 +255,8 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """What the numbers are about."""
     lower = frame[(frame.mse < frame.mse_reference) & (frame.reason == "")]
     text = [
-        f"{code(model)} has a smaller error under {code(noise)} than under the reference noise: "
-        "there, recovery is a share of that decrease."
+        f"{code(model)} has a smaller error under {noise_phrase(noise)} than under the reference "
+        "noise: there, recovery is a share of that decrease."
         for model, noise in lower[["model", "noise"]].drop_duplicates().values.tolist()
     ]
     text += remarks(frame.note)
@@ -278,7 +279,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     """Errors, the branch that recovers most, and all at once, for the terminal."""
     frame, side = frames["causal"], manifest["crop"]
     heading = (
-        f"Recovery by patching branches with features from {manifest['reference']}: "
+        f"Recovery by patching branches with features from {noise_words(manifest['reference'])}: "
         f"{plural(int(frame.crops.iloc[0]), 'crop')} of {side} x {side}\n"
         "MSE in squared 8-bit levels; recovery: share of the additional error that patching "
         "removes,\nfor the single branch with the largest one and for all branches at once"
@@ -297,7 +298,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         own = joint[(joint.model == model) & (joint.noise == noise)]
         every = own.iloc[-1]
         errors = [f"{first.mse_reference:.1f}", f"{first.mse:.1f}"]
-        rows.append([str(model), str(noise), *errors, *largest, number(every.recovery)])
+        rows.append([str(model), noise_label(noise), *errors, *largest, number(every.recovery)])
     return f"{heading}\n{grid(rows)}"
 
 
@@ -306,7 +307,7 @@ def alt(frames: Frames) -> str:
     rows, each = patched(frames["causal"]), []
     for model, part in rows.groupby("model", sort=False):
         top = ends(part, "recovery")[1]
-        where = f"{short(str(top['branch']))} under {top['noise']}"
+        where = f"{short(str(top['branch']))} under {noise_words(top['noise'])}"
         each.append(f"{model}: up to {number(top['recovery'])} at {where}")
     none = f"None of {plural(len(frames['causal']), 'row')} has a recovery."
     said = f"{'; '.join(each[:4])}." if each else none
@@ -319,6 +320,6 @@ def ablation_alt(frames: Frames) -> str:
     each = []
     for model, part in frame[frame.loss.notna()].groupby("model", sort=False):
         top = ends(part, "loss")[1]
-        where = f"{short(str(top['branch']))} under {top['noise']}"
+        where = f"{short(str(top['branch']))} under {noise_words(top['noise'])}"
         each.append(f"{model}: up to {number(top['loss'])} dB at {where}")
     return f"PSNR lost without single branches, over depth. {'; '.join(each[:4])}."

@@ -11,6 +11,7 @@ from analysis.cka.figures import MEASURES, cells, measure
 from analysis.plotting.model_styles import short
 from analysis.text.marginals import FEW
 from analysis.text.markdown import number
+from analysis.text.noise_names import noise_words
 from analysis.text.rows import ends
 from analysis.text.terminal import plural
 
@@ -60,7 +61,9 @@ def several(rows: pd.DataFrame, column: str) -> str:
         return "no values"
     (a, b), mean = min(known.items(), key=lambda pair: pair[1])
     part = maps[a, b]
-    noises = f"for {a} against {b}" if a != b else f"under {a}"
+    noises = (
+        f"for {noise_words(a)} against {noise_words(b)}" if a != b else f"under {noise_words(a)}"
+    )
     span = f"{number(rows[column].min(), 2)} to {number(rows[column].max(), 2)}"
     if len(maps) > 1:
         count = f"{len(maps)} {'pairs of noises' if a != b else 'noises'}"
@@ -91,7 +94,7 @@ def alt_depth(frames: Frames) -> str:
         if rows[column].notna().any():
             low = ends(rows, column)[0]
             text += f", lowest {number(low[column], 2)} at {short(str(low['layer']))} for "
-            text += f"{low['noise_a']} against {low['noise_b']}"
+            text += f"{noise_words(low['noise_a'])} against {noise_words(low['noise_b'])}"
         each.append(text)
     pairs = plural(len(frame[["noise_a", "noise_b"]].drop_duplicates()), "pair")
     start = f"{MEASURES[column]} of each layer under two noises, {pairs} of them{which}"

@@ -19,6 +19,7 @@ from analysis.cka import measures
 from analysis.plotting import model_styles, trainings
 from analysis.plotting.figure_style import new_figure
 from analysis.plotting.model_styles import short
+from analysis.text.noise_names import noise_words
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,15 @@ def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
         label_b = part.drop_duplicates("index_b").sort_values("index_b").layer_b
         title = str(model_a) if model_a == model_b else f"{model_a}, {model_b}"
         if noise_a == noise_b:
-            title = f"{title} under {noise_a}" if which == "self" else f"under {noise_a}"
+            title = (
+                f"{title} under {noise_words(noise_a)}"
+                if which == "self"
+                else f"under {noise_words(noise_a)}"
+            )
         side_a, side_b = str(model_a), str(model_b)
         if noise_a != noise_b:
-            side_a, side_b = f"{model_a} under {noise_a}", f"{model_b} under {noise_b}"
+            side_a = f"{model_a} under {noise_words(noise_a)}"
+            side_b = f"{model_b} under {noise_words(noise_b)}"
         matrices.append(
             Panel(
                 title,
@@ -242,7 +248,9 @@ def draw_depth(
     labels = names if alike else [str(i) for i in range(len(names))]
     axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=8 if len(names) <= 16 else 6)
     first = part.iloc[0]
-    axes.set_title(f"{first.noise_a} against {first.noise_b}", fontsize=10)
+    axes.set_title(
+        f"{noise_words(first.noise_a)} against {noise_words(first.noise_b)}", fontsize=10
+    )
     axes.set_xlabel("layer" if alike else "layer, counted from the first", fontsize=9)
     axes.grid(alpha=0.3)
 

@@ -23,6 +23,7 @@ from analysis.text import reasons
 from analysis.text.intervals import about_intervals, illustration, photographs_of
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number
 from analysis.text.model_kinds import kinds
+from analysis.text.noise_names import noise_label, noise_phrase, noise_words
 from analysis.text.terminal import grid, plural
 from mtd.utils.messages import verb
 
@@ -130,7 +131,10 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         beside = [number(row[name], 3) for name in shown]
         if "untrained" in shown and not math.isnan(row["untrained_sd"]):
             beside[shown.index("untrained")] += f" ± {number(row['untrained_sd'], 3)}"
-        rows.append([" and ".join(models), " against ".join(noises), value, *beside])
+        under = noise_label(row["noise_a"])
+        if len(noises) > 1:
+            under = " against ".join(map(noise_words, noises))
+        rows.append([" and ".join(models), under, value, *beside])
     return f"{line}\n{grid(rows)}"
 
 
@@ -180,9 +184,9 @@ def influence(frames: Frames) -> list[str]:
     return [
         f"The most influential photograph, {escaped(str(top.photograph))}, contributes "
         f"{top.share:.0%} of the variance behind an interval (of {code(top.model_a)} under "
-        f"{code(top.noise_a)} against {code(top.model_b)} under {code(top.noise_b)}); with equal "
-        f"influence, each of {count} would contribute {1 / count:.0%}"
-        + (": see influence.csv." if strong else ".")
+        f"{noise_phrase(top.noise_a)} against {code(top.model_b)} under "
+        f"{noise_phrase(top.noise_b)}); with equal influence, each of {count} would contribute "
+        f"{1 / count:.0%}" + (": see influence.csv." if strong else ".")
     ]
 
 

@@ -17,6 +17,7 @@ from analysis.plotting.model_styles import short
 from analysis.stats.jackknife import ENOUGH
 from analysis.text import verdicts
 from analysis.text.markdown import bounded, code
+from analysis.text.noise_names import noise_phrase
 from analysis.text.terminal import plural
 
 Frames = Mapping[str, pd.DataFrame]
@@ -63,7 +64,7 @@ def difference(
     a, b = pair if sign > 0 else pair[::-1]
     what = "block" if inside else "layer"
     last = curve.iloc[-1]
-    start = f"Over depth, {code(noises[0])} against {code(noises[1])}: "
+    start = f"Over depth, {noise_phrase(noises[0])} against {noise_phrase(noises[1])}: "
     value = bounded(last.difference, last.low, last.high, 3, signed=True)
     end = f"at the last {what} {code(b)} - {code(a)} is {value}"
     if math.isnan(last.difference):
@@ -139,7 +140,7 @@ def best_match(frames: Frames, part: pd.DataFrame) -> str:
     bounds = (top.get("low", math.nan), top.get("high", math.nan))
     whole_a, whole_b = ("blocks" if blocks(names) else "layers" for names in (layers_a, layers_b))
     text = (
-        f"Under {code(noise)}, the best match of the last quarter of {code(a)} "
+        f"Under {noise_phrase(noise)}, the best match of the last quarter of {code(a)} "
         f"({', '.join(map(short, last))}) among the {whole_b} of {code(b)} is "
         f"{short(str(top.layer_b))}, at {bounded(top[column], *bounds, 3)}"
     )

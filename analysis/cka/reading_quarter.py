@@ -14,6 +14,7 @@ from analysis.engine.layers import blocks
 from analysis.text import verdicts
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.noise_names import noise_phrase
 from analysis.text.rows import records
 from analysis.text.terminal import plural
 from analysis.text.verdicts import Verdict
@@ -43,10 +44,10 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
     pairs, text = list(own.groupby(["noise_a", "noise_b"], sort=False)), []
     name = f"{MEASURES[column]}{removed(cells(frames).centering.iloc[0])}"
     for (a, b), rows in pairs[:MOST_PAIRS]:
-        what = f"{name} in the last quarter of the {where(frames)} between {code(a)}"
+        what = f"{name} in the last quarter of the {where(frames)} between {noise_phrase(a)}"
         rows = rows.rename(columns={"model_a": "model"})
         beside = {str(row["model"]): in_brackets(row) for row in records(rows)}
-        text += by_model(tidy(rows, column), f"{what} and {code(b)}", 3, beside=beside)
+        text += by_model(tidy(rows, column), f"{what} and {noise_phrase(b)}", 3, beside=beside)
         text += quarter_differences(frames, manifest, (str(a), str(b)), equal)
         text += gaps(rows, manifest)
     if len(pairs) > MOST_PAIRS:
@@ -138,7 +139,7 @@ def between_models(frames: Frames, manifest: Manifest, equal: Equal = frozenset(
     which = "" if len(listed_pairs) == len(part) else f", lowest and highest of {len(part)} pairs"
     each = [
         f"{bounded(r[column], r['low'], r['high'], 3)} for {code(r['model_a'])} and "
-        f"{code(r['model_b'])} under {code(r['noise_a'])}{in_brackets(r)}"
+        f"{code(r['model_b'])} under {noise_phrase(r['noise_a'])}{in_brackets(r)}"
         for r in records(listed_pairs)
     ]
     what = f"Between models, {MEASURES[column]} in the last quarter of the {where(frames)}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
@@ -15,6 +14,7 @@ from analysis.commands.run_manifest import read_manifest
 from analysis.commands.run_tables import read_tables, reading
 from analysis.plotting.literal_text import literal, literally
 from analysis.text.markdown import plain
+from analysis.text.terminal import filled
 from mtd.utils import folder_files, limits
 from mtd.utils.errors import BadInput
 
@@ -157,7 +157,7 @@ def terminal_text(
     if analysis.terminal_table is not None:
         parts.append(analysis.terminal_table(frames, manifest))
     sentences = [plain(sentence) for sentence in analysis.all_sentences(frames, manifest)]
-    parts.append("\n".join(fill(text, WIDTH, subsequent_indent="  ") for text in sentences))
+    parts.append("\n".join(filled(text, WIDTH) for text in sentences))
     return "\n\n".join(part for part in parts if part)
 
 

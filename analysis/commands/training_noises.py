@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import trainings
 from analysis.text.markdown import code, codes, listed
+from analysis.text.noise_names import noise_phrase, noise_phrases, noise_words
 from mtd.loading.model_names import prefixed
 from mtd.noise.training_noise import TrainingNoise, changes_nothing
 from mtd.utils.errors import BadInput, nearest
@@ -158,7 +159,7 @@ def overruled(
         models: of a manifest; they know whether the zoo says so instead of the checkpoint.
 
     >>> overruled({"a": {"option": ["gaussian:25"], "checkpoint": "gaussian:15"}})[0][:62]
-    '`a` is taken to be trained on `gaussian:25`, as `--in-distribu'
+    '`a` is taken to be trained on Gaussian σ = 25, as `--in-distrib'
     """
     text = []
     for name, by in given.items():
@@ -166,8 +167,9 @@ def overruled(
         if said is None or recorded_by_checkpoint(said) == recorded_by_checkpoint(*by["option"]):
             continue
         text.append(
-            f"{code(name)} is taken to be trained on {codes(by['option'])}, as `{OPTION}` says; "
-            f"{author((models or {}).get(name, {}).get('training') or {})} says {code(said)}."
+            f"{code(name)} is taken to be trained on {noise_phrases(by['option'])}, as `{OPTION}` "
+            f"says; {author((models or {}).get(name, {}).get('training') or {})} says "
+            f"{noise_phrase(said)}."
         )
     return text
 
@@ -282,13 +284,17 @@ def in_words(entry: Any) -> str:
     """The noises that models were trained on, from a manifest.
 
     >>> in_words(["gaussian:15"]), in_words({"a": ["gaussian:15"], "b": None})
-    ('gaussian:15', 'gaussian:15 (a), unknown (b)')
+    ('Gaussian σ = 15', 'Gaussian σ = 15 (a), unknown (b)')
     """
     if not isinstance(entry, Mapping):
-        return ", ".join(entry) or "none of the noises"
+        return ", ".join(map(noise_words, entry)) or "none of the noises"
     texts: dict[str, list[str]] = {}
     for name, noises in entry.items():
-        text = "unknown" if noises is None else ", ".join(noises) or "none of the noises"
+        text = (
+            "unknown"
+            if noises is None
+            else ", ".join(map(noise_words, noises)) or "none of the noises"
+        )
         texts.setdefault(text, []).append(name)
     if len(texts) == 1:
         return next(iter(texts))
@@ -329,7 +335,7 @@ def notes(trained: Trained, noises: Sequence[str]) -> list[str]:
     mixed = [n for n in noises if split[n] is None and any(n in of for of in known.values())]
     if mixed:
         text.append(
-            f"Some of the models were trained on {codes(mixed)}, and some were not: means over "
-            "noises trained on and over unseen noises leave out these."
+            f"Some of the models were trained on {noise_phrases(mixed)}, and some were not: means "
+            "over noises trained on and over unseen noises leave out these."
         )
     return text

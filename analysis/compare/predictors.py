@@ -17,7 +17,7 @@ from analysis.compare.outcomes import ERROR, OUTCOMES, outcomes
 from analysis.compare.runs import Run, difference
 from analysis.stats.trainings import half_width
 from analysis.text.markdown import codes
-from analysis.text.noise_names import CLEAN
+from analysis.text.noise_names import CLEAN, noise_phrases
 from mtd.utils.errors import BadInput
 
 DROP, UNSEEN = "ood_drop", "unseen"
@@ -357,7 +357,7 @@ def left_out(noises: Sequence[str], common: Sequence[str]) -> list[str]:
     missing = [noise for noise in noises if noise not in common]
     return [
         f"The mean is over {len(common)} of {len(noises)} noises, since not every model has "
-        f"a value under the others: {codes(missing)}."
+        f"a value under the others: {noise_phrases(missing)}."
     ]
 
 

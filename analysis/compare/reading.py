@@ -20,6 +20,7 @@ from analysis.stats.trainings import LEAST as LEAST_TRAININGS
 from analysis.text import terminal
 from analysis.text.intervals import illustration
 from analysis.text.markdown import code, escaped, interval, listed, number, probability
+from analysis.text.noise_names import noise_words
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
 from analysis.text.trainings import NAMED, counts
@@ -100,7 +101,7 @@ def heading(manifest: Manifest) -> str:
     by_model = training_noises.from_entry(trained, about["models"])
     split = training_noises.splits(by_model, about["noises"])
     photographs = len({crop["image"] for crop in crops})
-    unseen = ", ".join(noise for noise in about["noises"] if split[noise] is False)
+    unseen = ", ".join(noise_words(n) for n in about["noises"] if split[n] is False)
     size = f" of {about['crop']} x {about['crop']}" if about.get("crop") else ""
     return (
         f"{plural(len(crops), 'crop')}{size} from {plural(photographs, 'photograph')}; trained on "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,8 @@ from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE
 from analysis.generalization.summary import WIDTH
 from analysis.text.markdown import bounded
-from analysis.text.terminal import grid
+from analysis.text.noise_names import noise_label, noise_words
+from analysis.text.terminal import filled, grid
 from analysis.text.verdicts import in_words
 
 SHOWN = {IN: "in", OUT: "out, mean", WORST: "out, worst", GAP: "gap", "mean": "all, mean"}
@@ -61,7 +61,7 @@ class Comparison:
         """The tables of every metric, and the sentences, as the terminal shows them."""
         metrics = dict.fromkeys(metric for card in self.cards for metric, _ in card.scores)
         parts = [part for metric in metrics for part in self.of_metric(metric)]
-        lines = [fill(text, WIDTH, subsequent_indent="  ") for text in self.sentences()]
+        lines = [filled(text, WIDTH) for text in self.sentences()]
         return "\n\n".join([*parts, *(["\n".join(lines)] if lines else [])])
 
     def of_metric(self, metric: str) -> list[str]:
@@ -81,7 +81,10 @@ class Comparison:
             for card in self.cards
         ]
         by_noise = [
-            [of.removeprefix(NOISE), *(cell(c.scores.get((metric, of))) for c in self.cards)]
+            [
+                noise_label(of.removeprefix(NOISE)),
+                *(cell(c.scores.get((metric, of))) for c in self.cards),
+            ]
             for of in others
         ]
         models = [card.name for card in self.cards]
@@ -107,7 +110,7 @@ class Comparison:
                 if one.metric == metric and one.testset:
                     found.setdefault(one.of, []).append((card, one))
         return {
-            of: f"{each[0][1].testset} {each[0][1].noise}"
+            of: f"{each[0][1].testset}, {noise_words(each[0][1].noise)}"
             for of, each in found.items()
             if len(each) > 1 and not all(is_whole(card, one) for card, one in each)
         }
@@ -123,7 +126,7 @@ class Comparison:
             rows = part[(part.model_a == a) & (part.model_b == b)].to_dict("records")
             lines = [
                 [
-                    f"{row['testset']} {row['noise']}".strip(),
+                    ", ".join(filter(None, (row["testset"], noise_words(row["noise"])))),
                     bounded(row["difference"], row["low"], row["high"], digits, signed=True),
                     str(row["verdict"]),
                 ]
@@ -164,7 +167,7 @@ def cell(score: Score | None, names_noise: bool = False) -> str:
     if score is None or math.isnan(score.value):
         return "-"
     text = bounded(score.value, score.low, score.high, score.digits)
-    return f"{text} {score.noise}" if names_noise and score.noise else text
+    return f"{text} {noise_words(score.noise)}" if names_noise and score.noise else text
 
 
 def of(cards: Sequence[Card]) -> Comparison:

@@ -194,7 +194,7 @@ def read_curves(
         runs: folders of `mtd.train`, TensorBoard events, text logs of KAIR or BasicSR, or folders
             of one: a mapping from names, a sequence, or one. In a mapping a list, or a pattern such
             as "runs/b*", is the trainings of one run.
-        smooth: decay β of the loss's exponential moving average, from 0 (none) to below 1.
+        smooth: decay β of the loss's exponential average, from 0 (none) to below 1.
         in_distribution: noises or test sets that the runs, or a run, were trained on, as
             `[RUN=]SPEC[..SPEC]`; by default what a `recipe.json` says, else it is unknown.
 

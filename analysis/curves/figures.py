@@ -20,6 +20,7 @@ from analysis.plotting.model_styles import crowded, named, style
 from analysis.plotting.trainings import DRAWN
 from analysis.stats.trainings import LEAST
 from analysis.text.names import wrapped
+from analysis.text.noise_names import noise_label
 
 FEW = 30
 """Points of a curve up to which each has a marker."""
@@ -29,24 +30,38 @@ WIDE = 5
 
 
 def smoothed(values: Sequence[float] | pd.Series, decay: float) -> NDArray[np.float64]:
-    """Exponential moving average s_t = Σ β^(t−i) x_i / Σ β^(t−i), i up to t.
+    """Exponential average over both sides, s_t = Σ β^|i−t| x_i / Σ β^|i−t|, |i − t| ≤ h_t.
 
-    The sum of weights in the denominator keeps the first values from being drawn towards 0, or
-    the later ones towards the first. Steps between values do not matter, only their order.
+    As many values before a point count as after it: of n values, those up to h_t = min(t, n−1−t)
+    away. The sum of weights in the denominator corrects the bias towards 0, and the equal sides the
+    lag of a one-sided average, which stays far above a loss that falls fast at first. The first
+    and the last average are the values themselves, and a straight stretch stays as it is. Steps
+    between values do not matter, only their order.
 
     Args:
         values: (n,), in order.
         decay: β, from 0, which changes nothing, to below 1.
 
     Example:
-        >>> smoothed([1.0, 2.0], 0.5)
-        array([1.        , 1.66666667])
+        >>> smoothed([1.0, 2.0, 6.0], 0.5)
+        array([1.  , 2.75, 6.  ])
     """
-    total, weight, averages = 0.0, 0.0, []
-    for value in values:
-        total, weight = decay * total + value, decay * weight + 1
-        averages.append(total / weight)
-    return np.array(averages)
+    x = np.asarray(values, dtype=np.float64)
+    t = np.arange(len(x))
+    reach = np.minimum(t, t[::-1])
+    far = decay ** (reach + 1)
+
+    def before(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Σ β^(t−i) x_i over i from t − h_t to t."""
+        totals = np.zeros(len(x) + 1)  # one more: nothing before the first
+        for i, value in enumerate(x):
+            totals[i + 1] = decay * totals[i] + value
+        return totals[1:] - far * totals[t - reach]
+
+    total = before(x) + before(x[::-1])[::-1] - x
+    one = before(np.ones(len(x)))
+    averages: NDArray[np.float64] = total / (2 * one - 1)
+    return averages
 
 
 def figure(
@@ -120,7 +135,7 @@ def heading(
         tests = "; test curves are not smoothed" if len(psnr) else ""
         means = () if single is None else single.run.unique()
         faint = "" if losses.run.isin(means).all() else "; faint: as logged"
-        lines.append(f"loss: smoothed, EMA {decay:g}{faint}{tests}")
+        lines.append(f"loss: smoothed over both sides, weights {decay:g}^distance{faint}{tests}")
     if len(psnr) and rings:
         lines.append(f"rings: each {'run' if single is None else 'training'}'s best step")
     if single is not None:
@@ -195,7 +210,7 @@ def draw_noise(
         curve = rows[rows.run == run].set_index("step").value.sort_index()
         own = training_lines.by_training(under, run)
         draw_curve(axes, run, curve, list(trained), ring=run in trained_here, own=own)
-    title = wrapped(noise, 40, 2)
+    title = wrapped(noise_label(noise), 40, 2)
     if trained_here:
         every = len(trained_here) == rows.run.nunique()
         whose = "" if every else f" by {', '.join(trained_here)}"

@@ -15,6 +15,7 @@ from analysis.curves.training_reading import on_average, value
 from analysis.text.intervals import illustration
 from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number
+from analysis.text.noise_names import noise_label, noise_phrase, noise_words
 from analysis.text.rows import Row, records
 from analysis.text.terminal import grid, plural
 from mtd.utils.messages import verb
@@ -88,7 +89,7 @@ def best_of_each(frames: Frames) -> list[str]:
     part = tests[tests.run.isin(rows[rows.trained == UNKNOWN].run)]
     each = [
         f"{code(r['run'])} {number(r['best'])} dB at step {step(r['best_step'])}"
-        f"{on_average(r, 'best_step')} ({code(r['noise'])})"
+        f"{on_average(r, 'best_step')} ({noise_phrase(r['noise'])})"
         for r in records(part)
     ]
     return [f"Best PSNR of each test curve: {listed(each, FEW)}."] if each else []
@@ -303,7 +304,8 @@ def psnr_lines(row: Row, tests: pd.DataFrame) -> list[list[str]]:
     last = [value(row, "last_in_psnr"), step(row["last_in_step"]), ""]
     lines = []
     if not empty(row["trained"]) and row["trained"]:
-        lines.append([run, f"{row['trained']}, trained on", *trained, *last])
+        own = ", ".join(map(noise_words, row["trained"].split(", ")))
+        lines.append([run, f"{own}, trained on", *trained, *last])
     if row["unseen"]:
         name = f"mean of {row['unseen']:.0f} unseen"
         last = [value(row, "last_out_psnr"), step(row["last_out_step"])]
@@ -315,7 +317,7 @@ def psnr_lines(row: Row, tests: pd.DataFrame) -> list[list[str]]:
 def test_line(run: str, of: Row) -> list[str]:
     """The best and the last PSNR of one test curve."""
     best_of = [number(of["best"]), step(of["best_step"]), "", ""]
-    return [run, str(of["noise"]), *best_of, number(of["last"]), step(of["last_step"]), ""]
+    return [run, noise_label(of["noise"]), *best_of, number(of["last"]), step(of["last_step"]), ""]
 
 
 def alt(frames: Frames) -> str:
@@ -336,7 +338,12 @@ def drawing(frames: Frames, manifest: Manifest) -> list[str]:
     """How the figure shows losses and test curves, as far as there are any."""
     rows, text = frames["summary"], []
     if rows.last_loss.notna().any():
-        how = "smoothed, with the logged values behind them" if manifest["smooth"] else "as logged"
+        how = "as logged"
+        if manifest["smooth"]:
+            how = (
+                "smoothed, with the logged values behind them; as many values before a point count "
+                "as after it, so that the line does not lag where the loss falls fast"
+            )
         text.append(f"Losses are {how}.")
     tested = rows[rows.last_step.notna()]
     whose = "training" if "trainings" in rows else "run"

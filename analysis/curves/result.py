@@ -62,7 +62,7 @@ class CurvesResult(Result):
 
         Args:
             ax: where to draw; a new figure's by default.
-            smooth: decay of the moving average, 0 for none; by default that of the result.
+            smooth: decay of the average, 0 for none; by default that of the result.
 
         Raises:
             BadInput: no run has logged a loss, or no such decay.

@@ -28,15 +28,15 @@ class CurvesSettings(Settings):
     """Settings of `analysis.curves`; see `Settings` for those of the evaluation.
 
     Attributes:
-        smooth: decay β of the loss's exponential moving average, from 0 (none) to below 1; see
-            `analysis.curves.figures.smoothed`.
+        smooth: decay β of the weights by which the loss is averaged over its neighbors, from 0
+            (none) to below 1; see `analysis.curves.figures.smoothed`.
         in_distribution: noises or test sets that the runs, or a run, were trained on, as
             `[RUN=]SPEC[..SPEC]`; none for what recipes and checkpoints say.
     """
 
     smooth: float = option(
         0.9,
-        "decay of the loss's exponential moving average, which is drawn over the logged values; "
+        "decay of the loss's exponential average over both sides, drawn over the logged values; "
         "0 for none; test curves are never smoothed",
         metavar="DECAY",
         minimum=0,

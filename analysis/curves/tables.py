@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.curves import resumed_runs
 from analysis.curves.logged import LOSS, PSNR, Line, Point
 from analysis.text.markdown import code, codes, listed
+from analysis.text.noise_names import noise_words
 from analysis.text.terminal import plural
 from mtd.noise.training_noise import changes_nothing
 from mtd.utils.messages import verb
@@ -258,7 +259,8 @@ def best_steps(rows: pd.DataFrame) -> pd.DataFrame:
     }
     noises = rows.trained.fillna("").astype(str)
     noises = noises.mask((noises == "") & rows.last_step.notna(), "–")  # no tests need no noise
-    shown = rows[list(names)].assign(trained=noises)
+    own = [", ".join(map(noise_words, of.split(", "))) for of in noises]
+    shown = rows[list(names)].assign(trained=own)
     if (noises == "").all():
         shown = shown.drop(columns="trained")
     steps = [name for name in ("best_in_step", "best_out_step") if shown[name].isna().any()]

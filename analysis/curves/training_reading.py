@@ -13,6 +13,7 @@ from analysis.curves.logged import PSNR
 from analysis.curves.tables import psnr_curves
 from analysis.stats.trainings import LEAST
 from analysis.text.markdown import bounded, code, codes
+from analysis.text.noise_names import noise_phrases
 from analysis.text.rows import Row
 from analysis.text.terminal import plural
 from analysis.text.trainings import NAMED
@@ -91,8 +92,8 @@ def left_out(frames: Frames) -> list[str]:
         absent = [str(noise) for noise in tests[tests.quantity == PSNR].noise]
         if absent:
             text.append(
-                f"Not all trainings of {code(run)} were tested under {codes(absent)}: its means "
-                "leave this out."
+                f"Not all trainings of {code(run)} were tested under {noise_phrases(absent)}: its "
+                "means leave this out."
             )
         everywhere = rows[~rows.noise.isin(absent)]
         points = everywhere.groupby(["source", "quantity", "noise", "step"]).size()

@@ -17,6 +17,7 @@ from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.text.controls import has_controls
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
+from analysis.text.noise_names import noise_label
 
 PLANES = {
     "pca": "first two components; CH by noise {:.3g} on all",
@@ -251,7 +252,7 @@ def draw_plane(
     for place, noise in enumerate(noises if len(plane) else ()):
         part = plane[plane.noise == noise]
         look: dict[str, Any] = noise_look(place) | {"s": 16, "alpha": 0.7, "lw": 0}
-        axes.scatter(part.x, part.y, label=noise, **look)
+        axes.scatter(part.x, part.y, label=noise_label(noise), **look)
     axes.set_xticks([])
     axes.set_yticks([])
     name = model_styles.named(f"{row.model}, {short(row.layer)}") + which

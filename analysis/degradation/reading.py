@@ -14,6 +14,7 @@ from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, sentence
 from analysis.text.model_differences import ModelDifferences
 from analysis.text.model_kinds import kinds
+from analysis.text.noise_names import noise_words
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
 from analysis.text.verdicts import of_ratio
@@ -203,7 +204,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     pooled = f"averaged to at most {pool} x {pool} positions" if pool else "as they are"
     heading = (
         f"Do features sort crops by noise? {plural(int(first.crops), 'crop')} of {side} x {side} "
-        f"under {first.noises} noises ({', '.join(manifest['noises'])})\n"
+        f"under {first.noises} noises ({', '.join(map(noise_words, manifest['noises']))})\n"
         f"features {pooled}, {first.components} principal components of {first.samples} samples"
     )
     beside = controls.has_controls(frame)

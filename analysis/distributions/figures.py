@@ -17,6 +17,7 @@ from analysis.stats.generalized_gaussian import density
 from analysis.text.controls import has_controls
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
+from analysis.text.noise_names import noise_label, noise_words
 from analysis.text.terminal import plural
 
 MOST = 40
@@ -62,12 +63,12 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame, single: pd.DataFrame | Non
         line[0].set_ylabel(f"{wrapped(str(model), 24)}\ndensity", fontsize=8)
         line[len(line) // 2].set_xlabel(f"feature value: {short(str(layer))}", fontsize=8)
     for axes, noise in zip(grid[0], noises, strict=True):
-        axes.set_title(wrapped(noise, 24), fontsize=9)
+        axes.set_title(wrapped(noise_label(noise), 24), fontsize=9)
     over = f"{crops_of(frame)}, all channels and positions pooled"
     cut = f"the first {MOST} of {len(pairs)} rows" if len(pairs) > MOST else ""
     heading = (
         f"Histograms of features under each noise (outlined) and under the reference, "
-        f"{first.reference} (gray)"
+        f"{noise_words(first.reference)} (gray)"
     )
     lines = (
         "dashed: fitted generalized Gaussians; W1 in standard deviations under the reference, "
@@ -126,7 +127,7 @@ def draw_histogram(
             fill=filled,
             color=tint,
             lw=1.4,
-            label=named(name),
+            label=named(noise_label(name)),
         )
         if name not in fitted:
             continue

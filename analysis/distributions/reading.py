@@ -14,6 +14,7 @@ from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number, remarks
 from analysis.text.model_differences import ModelDifferences
 from analysis.text.model_kinds import kinds
+from analysis.text.noise_names import noise_label, noise_phrase, noise_words
 from analysis.text.rows import ends, reaches, records
 from analysis.text.terminal import grid
 from mtd.utils.messages import plural, verb
@@ -91,7 +92,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 def main(frames: Frames) -> list[str]:
     """The distance of each model's features from those under the reference."""
     part = main_rows(frames["distributions"])
-    what = f"W1 of {escaped(described(part))} from {code(part.reference.iloc[0])}"
+    what = f"W1 of {escaped(described(part))} from {noise_phrase(part.reference.iloc[0])}"
     rows = tidy(part, "w1_relative", "w1_relative_low", "w1_relative_high")
     within = controls.within(part, "w1_relative_")
     differences = ModelDifferences.read(frames, "distributions_difference", "w1_relative")
@@ -106,7 +107,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     frame = frames["distributions"]
     first, side = frame.iloc[0], manifest["crop"]
     line = (
-        f"Features under each noise against {first.reference}: "
+        f"Features under each noise against {noise_words(first.reference)}: "
         f"{plural(int(first.crops), 'crop')} of {side} x {side} from "
         f"{plural(int(first.photographs), 'photograph')}"
     )
@@ -135,7 +136,9 @@ def layer_rows(frame: pd.DataFrame) -> list[list[str]]:
         )
         own = controls.cells(row, 4, "w1_relative_") if beside else []
         moments = [f"{row[name]:.{digits}g}" for name, digits in COLUMNS.items()]
-        rows.append([row["model"], row["noise"], w1, *own, js, *([] if beside else moments)])
+        rows.append(
+            [row["model"], noise_label(row["noise"]), w1, *own, js, *([] if beside else moments)]
+        )
     return rows
 
 
@@ -169,7 +172,7 @@ def tails(frames: Frames) -> list[str]:
         far = ends(known.assign(change=(known["shape"] - value).abs()), "change")[1]
         changes.append(
             f"{number(value)} to {bounded(far['shape'], far['shape_low'], far['shape_high'])} "
-            f"under {code(far['noise'])} in {code(model)}"
+            f"under {noise_phrase(far['noise'])} in {code(model)}"
         )
     if not changes:
         return []

@@ -38,6 +38,7 @@ from analysis.stats.controls import NOTHING, Controls, Series
 from analysis.stats.generalized_gaussian import shape_of
 from analysis.stats.histograms import Histogram, edges
 from analysis.text.noise_labels import describe
+from analysis.text.noise_names import noise_words
 from mtd.utils.errors import BadInput
 
 NUMBERS = (*DISTANCES, "mean", "sigma", "skewness", "kurtosis", "shape")
@@ -348,7 +349,11 @@ def reason(reference: Histogram, test: Histogram, noise: str) -> str:
     """
     if test.lacking:
         return f"its {test.lacking}"
-    return f"its {reference.lacking} under {noise}, the reference" if reference.lacking else ""
+    return (
+        f"its {reference.lacking} under {noise_words(noise)}, the reference"
+        if reference.lacking
+        else ""
+    )
 
 
 def curves(

@@ -20,6 +20,7 @@ from analysis.stats.jackknife import LEAST
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
+from analysis.text.noise_names import noise_label
 from analysis.text.terminal import plural
 
 LABEL = "MSE, squared 8-bit levels"
@@ -122,7 +123,7 @@ def draw_parts(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3, axis="y")
     axes.set_axisbelow(True)
-    axes.set_title(wrapped(str(part.noise.iloc[0]), 26), fontsize=9)
+    axes.set_title(wrapped(noise_label(part.noise.iloc[0]), 26), fontsize=9)
 
 
 def legend(models: Sequence[str], frame: pd.DataFrame) -> list[Artist]:
@@ -187,7 +188,7 @@ def draw_transfer(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None
     axes.set_xlabel("frequency, cycles per pixel", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
-    axes.set_title(wrapped(str(part.noise.iloc[0]), 34), fontsize=9)
+    axes.set_title(wrapped(noise_label(part.noise.iloc[0]), 34), fontsize=9)
 
 
 def lines(models: Sequence[str]) -> list[Artist]:

@@ -12,8 +12,9 @@ from analysis.stats.model_differences import MEAN
 from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW
-from analysis.text.markdown import bounded, code, codes, interval, listed, number, remarks
+from analysis.text.markdown import bounded, code, interval, listed, number, remarks
 from analysis.text.model_differences import MOST
+from analysis.text.noise_names import noise_label, noise_phrase, noise_phrases, noise_words
 from analysis.text.rows import ends, records
 from analysis.text.terminal import grid, plural
 
@@ -97,7 +98,10 @@ def shares(frame: pd.DataFrame) -> list[str]:
     each = []
     for model in models:
         low, high = ends(known[known.model == model], "leak_share")
-        at = [f"{percent(row, 'leak_share')} under {code(row['noise'])}" for row in (low, high)]
+        at = [
+            f"{percent(row, 'leak_share')} under {noise_phrase(row['noise'])}"
+            for row in (low, high)
+        ]
         span = at[0] if at[0] == at[1] else f"from {at[0]} to {at[1]}"
         each.append(f"in {code(model)} {span}")
     return [f"{what}: {'; '.join(each)}."]
@@ -163,7 +167,7 @@ def at_reference(frames: Frames) -> list[str]:
                 f"{frequency(of[a])} cycles per pixel in {code(a)} and above "
                 f"{frequency(of[b])} in {code(b)}."
             )
-        text.append(f"Under {code(noise)}, {effect}.{where}")
+        text.append(f"Under {noise_phrase(noise)}, {effect}.{where}")
     return text
 
 
@@ -188,7 +192,7 @@ def by_noise(frames: Frames) -> list[str]:
         ]
         if not each:
             continue
-        sentence = f"Under {code(noise)}, {listed(each)}"
+        sentence = f"Under {noise_phrase(noise)}, {listed(each)}"
         # differences under the first noise have a sentence of their own, see `at_reference`
         own = compared[(compared.noise == noise) & (noise != frame.noise.iloc[0])]
         effects = []
@@ -239,10 +243,12 @@ def cutoffs(frame: pd.DataFrame) -> list[str]:
         if known.empty:
             each += [f"none in {code(model)} under any noise"] if len(rows) else []
             continue
-        spans = [f"{frequency(row)} under {code(row['noise'])}" for row in ends(known, "cutoff")]
+        spans = [
+            f"{frequency(row)} under {noise_phrase(row['noise'])}" for row in ends(known, "cutoff")
+        ]
         span = spans[0] if spans[0] == spans[1] else f"from {spans[0]} to {spans[1]}"
         never = rows[rows.cutoff.isna()].noise
-        rest = f" (none under {codes(never)})" if len(never) else ""
+        rest = f" (none under {noise_phrases(never)})" if len(never) else ""
         each.append(f"{span} in {code(model)}{rest}")
     if not each:
         return []
@@ -263,16 +269,17 @@ def averaging(frames: Frames) -> list[str]:
         value, low, high = (first[f"difference{end}"] for end in ("", "_low", "_high"))
         apart = bounded(value, low, high, signed=True)
         off = rows[(rows.difference_low > 0) | (rows.difference_high < 0)].noise
-        agree = f"; the two are shown to differ under {codes(off)}" if len(off) else ""
+        agree = f"; the two are shown to differ under {noise_phrases(off)}" if len(off) else ""
         if verdicts.verdict(1, 1, int(first["photographs"])) != "shown":
             agree = f"; {verdicts.in_words('too few images')} whether the two differ"
         elif not len(off):
             agree = "; under no noise are the two shown to differ"
         text.append(
             f"Averaging the outputs with {first['mask_draws']} draws of the attention masks in "
-            f"{code(model)}, under {code(first['noise'])}: the mask variance predicts that the MSE "
-            f"falls from {number(first['mse'])} to {number(first['predicted_mse'])}; the measured "
-            f"MSE is {number(first['measured_mse'])} (measured - predicted: {apart}){agree}."
+            f"{code(model)}, under {noise_phrase(first['noise'])}: the mask variance predicts that "
+            f"the MSE falls from {number(first['mse'])} to {number(first['predicted_mse'])}; the "
+            f"measured MSE is {number(first['measured_mse'])} (measured - predicted: "
+            f"{apart}){agree}."
         )
     return text
 
@@ -287,7 +294,7 @@ def residuals(frame: pd.DataFrame) -> list[str]:
             continue
         spans = [
             f"{bounded(row['detail'], row['detail_low'], row['detail_high'])} under "
-            f"{code(row['noise'])}"
+            f"{noise_phrase(row['noise'])}"
             for row in ends(known, "detail")
         ]
         span = spans[0] if spans[0] == spans[1] else f"from {spans[0]} to {spans[1]}"
@@ -305,7 +312,9 @@ def missing(frame: pd.DataFrame) -> list[str]:
     without = frame[frame.reason.fillna("") != ""]
     text = []
     for (model, why), rows in list(without.groupby(["model", "reason"], sort=False))[:FEW]:
-        text.append(f"Some values are missing for {code(model)} under {codes(rows.noise)}: {why}.")
+        text.append(
+            f"Some values are missing for {code(model)} under {noise_phrases(rows.noise)}: {why}."
+        )
     return text
 
 
@@ -337,7 +346,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
             number(row["psnr_without_damage"]),
         ]
         rest = [number(100 * row["noise_left"], 1) + "%", number(row["cutoff"], 3)]
-        lines.append([str(row["model"]), str(row["noise"]), *squares, *decibels, *rest])
+        lines.append([str(row["model"]), noise_label(row["noise"]), *squares, *decibels, *rest])
     return f"{heading}\n{grid(lines)}\n{LEGEND}"
 
 
@@ -348,7 +357,7 @@ def alt(frames: Frames) -> str:
     for model, rows in list(frame.groupby("model", sort=False))[:FEW]:
         values = [
             f"{number(row['psnr'], 1)} dB and {number(100 * row['leak_share'], 0)}% leak under "
-            f"{row['noise']}"
+            f"{noise_words(row['noise'])}"
             for row in records(rows)
         ]
         each.append(f"{model}: {listed(values, 8)}")

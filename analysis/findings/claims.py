@@ -25,6 +25,7 @@ from analysis.findings.study import (
 )
 from analysis.findings.verdicts import Claim
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_words
 
 BENCHMARK = "generalization"
 """Folder of the benchmark in a report."""
@@ -152,7 +153,7 @@ def _methods(finding: str, run: str, noise: str, text: str, paper: pd.DataFrame)
         yield _contrast(
             finding,
             text,
-            f"{metric.upper()} under {noise}, "
+            f"{metric.upper()} under {noise_words(noise)}, "
             + ("baseline − masked" if sign < 0 else "masked − baseline"),
             unit,
             run,

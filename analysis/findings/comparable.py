@@ -19,6 +19,7 @@ from analysis.findings.study import Study
 from analysis.findings.trainings import trainings_of
 from analysis.text.markdown import code, listed, number
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_phrase
 
 TOLERANCE = 0.5
 """How far the PSNR of a noisy input may be from the paper's range, in dB; its crops are others."""
@@ -56,10 +57,10 @@ class Conditions:
         for noise in self.noises:
             psnr = study.mean(self.run, "psnr", NOISY, noise)
             if math.isnan(psnr):
-                yield f"the PSNR of the noisy input under {code(noise)} was not measured"
+                yield f"the PSNR of the noisy input under {noise_phrase(noise)} was not measured"
                 continue
             low, high = paper_range(noise)
-            here = f"the noisy input under {code(noise)} has {number(psnr, 1)} dB"
+            here = f"the noisy input under {noise_phrase(noise)} has {number(psnr, 1)} dB"
             if math.isnan(low) and psnr > high:
                 yield f"{here}, more than the paper's best network ({number(high, 1)} dB)"
             elif psnr < low - TOLERANCE or psnr > high + TOLERANCE:

@@ -20,6 +20,7 @@ from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import bounded, number, plain
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_words
 from analysis.text.rows import records
 
 SCORES = (("psnr", "PSNR (dB)", 2), ("ssim", "SSIM", 4), ("lpips", "LPIPS", 4))
@@ -176,7 +177,9 @@ def methods(frames: Frames, name: str, table: str, noise: str, spp: int = 0) -> 
                 line[title] = mean_with_interval(rows[0], places) if rows else "–"
             lines.append(line)
     csv = f"{table}.csv" if frame is not None else ""
-    return notebook_output.table(pd.DataFrame(lines), caption=f"Under {noise}", csv=csv)
+    return notebook_output.table(
+        pd.DataFrame(lines), caption=f"Under {noise_words(noise)}", csv=csv
+    )
 
 
 def scores(frames: Frames, name: str, caption: str, kind: str = "") -> Displayed:

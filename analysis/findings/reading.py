@@ -17,6 +17,7 @@ from analysis.findings.verdicts import AGREES, DISAGREES, NOT_RUN, UNDECIDED, UN
 from analysis.pages.run_base import located
 from analysis.text.markdown import bounded, code, codes, interval, listed, number
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_phrase
 from analysis.text.rows import records
 from mtd.utils.errors import BadInput
 
@@ -252,7 +253,9 @@ def masked_against_baseline(levels: pd.DataFrame) -> str:
     )
 
     def under(noises: pd.Series) -> list[str]:
-        return [f"{number(v, 2, signed=True)} dB under {code(n)}" for n, v in noises.items()]
+        return [
+            f"{number(v, 2, signed=True)} dB under {noise_phrase(n)}" for n, v in noises.items()
+        ]
 
     if trained.empty or unseen.empty:
         return "The pair was not compared under the noise trained on and others."

@@ -19,7 +19,8 @@ from analysis.stats.controls import COLUMNS as OF_TRAININGS
 from analysis.stats.jackknife import LEVEL
 from analysis.stats.trainings import subtract
 from analysis.text import verdicts
-from analysis.text.markdown import bounded, code, codes, listed
+from analysis.text.markdown import bounded, code, listed
+from analysis.text.noise_names import noise_phrase, noise_phrases
 from analysis.text.verdicts import Verdict, verdict
 from mtd.loading.classical import CLASSICAL, FILTER
 
@@ -218,7 +219,7 @@ def noises_of(rows: pd.DataFrame) -> str:
     """Under which noises differences are, in words."""
     joint = str(rows.noise.iloc[0])
     words = {OUTSIDE: "over all unseen noises", ALL: "over all noises"}
-    return words.get(joint, f"under {code(joint)}")
+    return words.get(joint, f"under {noise_phrase(joint)}")
 
 
 def sentences(frames: Frames, metric: str = "psnr") -> list[str]:
@@ -274,7 +275,7 @@ def below_by_noise(frames: Frames, metric: str) -> list[str]:
         shown = verdict(row.band_low, row.band_high, int(row.photographs)) == "shown"
         if shown and row.band_high < 0:
             found.setdefault(str(row.model), []).append(str(row.noise))
-    each = [f"{code(model)} under {codes(of)}" for model, of in found.items()]
+    each = [f"{code(model)} under {noise_phrases(of)}" for model, of in found.items()]
     if not each:
         return []
     return [

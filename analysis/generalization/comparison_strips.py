@@ -21,6 +21,7 @@ from analysis.plotting.figure_style import new_figure
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_label
 from mtd.data.crops import Crop, busiest
 from mtd.data.image_io import Pixels
 from mtd.metrics.psnr_ssim import levels
@@ -233,7 +234,7 @@ def figures(
         strips = [strip(part, pictures, names) for _, part in rows.groupby("strip", sort=False)]
         name = file_name(str(noise))
         more = f"; {MOST} of {len(models)} models" if len(models) > MOST else ""
-        title = f"{noise}: the busiest square of an image, with the PSNR of that square{more}"
+        title = f"{noise_label(noise)}: the busiest square of an image, with its PSNR{more}"
         title += f"\n{OURS}" if str(noise).startswith("mixture:") else ""
         title += f"\n{hidden:.0%} of the pixels hidden, black in the noisy input" if hidden else ""
         drawn[name] = draw(title, strips)

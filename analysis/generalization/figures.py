@@ -26,6 +26,7 @@ from analysis.stats.trainings import LEAST
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import kind_label, level_falls, level_unit, preset
+from analysis.text.noise_names import noise_label
 from mtd.loading.classical import is_spec
 
 BESIDE = 0.04
@@ -163,7 +164,7 @@ def draw_single_levels(
             beside = [noises.index(noise) + offset + BESIDE for noise in dots.noise]
             axes.plot(beside, dots["mean"], ".", ms=4, alpha=0.7, color=str(look["color"]))
     marks = summary.trained_marks(rows)
-    names = [f"{wrapped(n, 18)}\n{wrapped(marks[n], 30)}".strip() for n in noises]
+    names = [f"{wrapped(noise_label(n), 18, 4)}\n{wrapped(marks[n], 30)}".strip() for n in noises]
     axes.set_xticks(range(len(noises)), names, fontsize=8, rotation=20)
     axes.set_xlim(-0.6, len(noises) - 0.4)
     axes.tick_params(axis="y", labelsize=8)
@@ -217,8 +218,8 @@ def draw_ranks(axes: Axes, part: pd.DataFrame, order: list[str], metric: str) ->
             if (noise, model) in below:
                 place = (j - 0.46, i - 0.46)
                 axes.add_patch(Rectangle(place, 0.92, 0.92, fill=False, ec="red", lw=1.5))
-    labels = [f"{noise} {marks[noise]}".strip() for noise in noises]
-    axes.set_xticks(range(len(noises)), [wrapped(n, 28) for n in labels], rotation=90, fontsize=7)
+    names = [f"{wrapped(noise_label(n), 32)}\n{wrapped(marks[n], 32)}".strip() for n in noises]
+    axes.set_xticks(range(len(noises)), names, rotation=90, fontsize=7)
     axes.set_yticks(range(len(order)), [wrapped(name, 28) for name in order], fontsize=8)
     heading = f"Mean rank over images by {about.label}, and below it the mean {about.label}"
     framed = "framed in red: worse than the noisy input" if below else ""

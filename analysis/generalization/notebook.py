@@ -15,6 +15,7 @@ from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import interval, number
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_label
 from analysis.text.rows import p_values
 from mtd.utils import array_files
 
@@ -94,6 +95,6 @@ def comparisons(result: GeneralizationResult, metric: str) -> list[Displayed]:
             if name in psnr.index
         }
         squares[CLEAN] = (pictures[f"{number_}/{comparison_strips.TARGET}"], "")
-        caption = f"{first.noise}: {first.image}, {first.reason} image"
+        caption = f"{noise_label(first.noise)}: {first.image}, {first.reason} image"
         strips.append(notebook_output.comparison(squares, caption))
     return strips

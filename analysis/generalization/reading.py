@@ -34,6 +34,7 @@ from analysis.text.markdown import (
     probability,
     remarks,
 )
+from analysis.text.noise_names import noise_phrase, noise_phrases
 from analysis.text.rows import reaches, records
 from analysis.text.terminal import plural
 from analysis.text.trainings import counts
@@ -238,13 +239,13 @@ def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
             low, high = (number(end(won.values()), about.digits) for end in (min, max))
             span = low if low == high else f"{low} to {high}"
             by = " ".join(filter(None, (span, about.unit)))
-            texts.append(f"{code(name)} under {codes(won, 20)} (by {by})")
+            texts.append(f"{code(name)} under {noise_phrases(won, 20)} (by {by})")
     lines = [f"Shown to be better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
     known = {noise: test for noise, test in by_noise.items() if not math.isnan(test.value)}
     if few := {noise: test for noise, test in known.items() if test.undecidable}:
-        lines.append(f"Under {codes(few, 20)} {too_few(few.values())}.")
+        lines.append(f"Under {noise_phrases(few, 20)} {too_few(few.values())}.")
     if rest := [noise for noise, test in known.items() if test.verdict == "not shown"]:
-        lines.append(f"Not shown under {codes(rest, 20)}.")
+        lines.append(f"Not shown under {noise_phrases(rest, 20)}.")
     return lines
 
 
@@ -309,10 +310,10 @@ def deficits(rows: pd.DataFrame, metric: str) -> list[str]:
     about = facts(metric)
     if len(rows) > 3:
         pairs = rows.groupby("model", sort=False).noise.agg(list)
-        return [f"{code(name)} under {codes(of, 3)}" for name, of in pairs.items()]
+        return [f"{code(name)} under {noise_phrases(of, 3)}" for name, of in pairs.items()]
     each = zip(rows.model, rows.noise, rows.gain, rows.gain_low, rows.gain_high, strict=True)
     return [
-        f"{code(model)} under {code(noise)}, by "
+        f"{code(model)} under {noise_phrase(noise)}, by "
         f"{bounded(-gain, -high, -low, about.digits, about.unit)}"
         for model, noise, gain, low, high in each
     ]
@@ -383,9 +384,9 @@ def training(frames: Frames, manifest: Manifest) -> list[str]:
     text = [*overruled, *training_noises.notes(trained, noises)]
     if about := manifest.get(training_noises.ASSUMED):
         text.append(
-            f"{codes(about['models'])}: taken to be trained on {codes(about['noises'])}, as the "
-            f"suite prescribes; nothing else is known. `{training_noises.OPTION} MODEL=SPEC` "
-            "states it."
+            f"{codes(about['models'])}: taken to be trained on {noise_phrases(about['noises'])}, "
+            f"as the suite prescribes; nothing else is known. `{training_noises.OPTION} "
+            "MODEL=SPEC` states it."
         )
     return text
 

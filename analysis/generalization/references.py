@@ -19,6 +19,7 @@ from analysis.commands import training_noises, trainings
 from analysis.commands.inputs import RunInputs
 from analysis.commands.trainings import Trainings
 from analysis.text.markdown import codes
+from analysis.text.noise_names import noise_phrases
 from mtd.data.crops import crops, to_tensor
 from mtd.data.grayscale import of_channels
 from mtd.data.photographs import BUNDLED, Photograph, photographs
@@ -275,9 +276,10 @@ def notes(manifest: Mapping[str, Any]) -> list[str]:
         blur = next((name for name in about if name.startswith("classical:blur")), None)
         if blur is not None:
             text.append(
-                f"References: {codes([blur])}, the best blur under {codes(tuned['noises'])} on "
-                f"other photographs ({', '.join(tuned['photographs'])}), {codes([MEDIAN])}, and "
-                "each model's fixed linear filter; they are not ranked."
+                f"References: {codes([blur])}, the best blur under "
+                f"{noise_phrases(tuned['noises'])} on other photographs "
+                f"({', '.join(tuned['photographs'])}), {codes([MEDIAN])}, and each model's fixed "
+                "linear filter; they are not ranked."
             )
     if without := manifest.get("without_filter"):
         text.append(

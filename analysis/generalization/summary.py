@@ -16,6 +16,7 @@ from analysis.generalization.pairwise_tests import ALL, OUTSIDE, paired_differen
 from analysis.text.markdown import interval
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_label, noise_words
 from analysis.text.terminal import grid, number, plural
 from mtd.loading.classical import CLASSICAL, FILTER
 
@@ -257,7 +258,11 @@ def stored(manifest: Manifest) -> str:
     if rounds and not legacy and clip in (None, manifest["quantize"]):
         return "8 bits" if manifest["quantize"] else UNQUANTIZED
     clipped = {True: "clipped, not rounded", False: "neither clipped nor rounded"}
-    kinds = f"clipped under {', '.join(clip)} alone, not rounded" if isinstance(clip, list) else ""
+    kinds = (
+        f"clipped under {', '.join(map(noise_words, clip))} alone, not rounded"
+        if isinstance(clip, list)
+        else ""
+    )
     noisy = "in 8 bits" if manifest["quantize"] else kinds or clipped[bool(clip)]
     stream = ", drawn from NumPy's legacy stream anew for each image" if legacy else ""
     outputs = "scored in 8 bits" if rounds else "clipped, not rounded"
@@ -281,7 +286,7 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
             unseen += f" [{', '.join(number(end, about.digits) for end in ends)}]"
         worst = number(row["worst"], about.digits)
         if worst != "-":
-            worst += f" {wrapped(str(row['worst_noise']), 27, 1)}"
+            worst += f" {wrapped(noise_words(row['worst_noise']), 27, 1)}"
         rest = [number(row[name], about.digits) for name in ("ood_drop", "mean_over_levels")]
         trained = number(row["in_distribution"], about.digits)
         name = marked(str(model), beside)
@@ -328,7 +333,7 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     worse = worse_than_input(noises, metric)
     below = set(zip(worse.noise, worse.model, strict=True))
     trained_by = trained_marks(part)
-    names = [wrapped(str(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
+    names = [wrapped(noise_label(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
     room = WIDTH - max(len(f"{about.label} by noise"), *(len(name) + 2 for name in names))
     heads = {model: model.removeprefix(CLASSICAL) for model in models}
     most = len(models)
@@ -345,11 +350,13 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
                 number(by_model["mean"][m], about.digits) + ("!" if (noise, m) in below else " ")
                 for m in (*columns, NOISY)
             ]
-            rows.append([f"{wrapped(str(noise), 30, 1)}{trained}", *cells])
+            rows.append([f"{wrapped(noise_label(noise), 30, 1)}{trained}", *cells])
         grids.append(grid(rows))
     key = [f"{head} {model}" for model, head in heads.items() if head.startswith("[")]
     key += [
-        f"{noise}: {mark[1:-1]}" for noise, mark in trained_by.items() if mark not in ("", EVERY)
+        f"{noise_label(noise)}: {mark[1:-1]}"
+        for noise, mark in trained_by.items()
+        if mark not in ("", EVERY)
     ]
     marks = [f"+ {SPLIT[0]}"] * any(trained_by.values())
     marks += ["! worse than the noisy input"] * bool(below)
@@ -367,7 +374,7 @@ def by_testset(frames: Frames, metric: str) -> str | None:
     for (testset, noise), values in part.groupby(["testset", "noise"], sort=False):
         mean = values.set_index("model")["mean"]
         cells = [number(mean[model], about.digits) for model in models]
-        rows.append([f"{testset} {noise}", str(values.crops.iloc[0]), *cells])
+        rows.append([f"{testset}, {noise_words(noise)}", str(values.crops.iloc[0]), *cells])
     return grid(rows)
 
 

@@ -14,7 +14,9 @@ from analysis.plotting import model_styles
 from analysis.plotting.figure_style import new_figure
 from analysis.plotting.model_styles import CROWDED, style
 from analysis.text.intervals import bands
+from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
+from analysis.text.noise_names import noise_label
 
 
 def all_of(frames: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
@@ -47,7 +49,7 @@ def singular_values(frame: pd.DataFrame) -> Figure:
     figure, grid = panels(len(noises))
     for axes, noise in zip(grid, noises, strict=True):
         draw_singular_values(axes, frame[frame.noise == noise], models)
-        axes.set_title(noise, fontsize=9)
+        axes.set_title(noise_label(noise), fontsize=9)
     grid[0].set_ylabel("singular value, mean over crops", fontsize=9)
     text = "Singular values of the Jacobian of each network"
     if "error" in frame and frame.error.any():
@@ -120,7 +122,7 @@ def equivariance(frame: pd.DataFrame) -> Figure:
         known = frame[["error", "error_high"]].max().max()
         axes.set_xlim(0, 1.5 * known if known > 0 else 1)
         axes.set_xlabel("relative error", fontsize=9)
-        axes.set_title(noise, fontsize=9)
+        axes.set_title(noise_label(noise), fontsize=9)
         axes.grid(alpha=0.3)
     grid[0].invert_yaxis()
     figure.suptitle(
@@ -148,7 +150,9 @@ def risk(frame: pd.DataFrame) -> Figure:
         if rows.sure_low.notna().any():
             axes.vlines(at, rows.sure_low, rows.sure_high, color="black", lw=1)
     axes.axhline(0, color="0.4", lw=0.8)
-    axes.set_xticks(range(len(noises)), noises, fontsize=8)
+    axes.set_xticks(
+        range(len(noises)), [wrapped(noise_label(noise), 14) for noise in noises], fontsize=8
+    )
     axes.set_ylabel("squared 8-bit levels", fontsize=9)
     axes.grid(alpha=0.3, axis="y")
     text = "Bars: true mean squared error; diamonds: Stein's estimate of it (SURE)"

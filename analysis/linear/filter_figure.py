@@ -14,6 +14,7 @@ from analysis.linear.tables import Filters
 from analysis.plotting.figure_style import new_figure
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
+from analysis.text.noise_names import noise_label
 
 Array = NDArray[np.float32]
 
@@ -39,7 +40,7 @@ def filters(frame: pd.DataFrame, known: Filters, crop: int | None = None) -> Fig
         of = frame[(frame.noise == noise) & (frame.crop == crop) & (frame.pixel == kind)]
         first = of.iloc[0]
         draw_input(line[0], known["", noise, crop, ""], (int(first.top), int(first.left)))
-        line[0].set_ylabel(f"{wrapped(noise, 18)}\n{kind}", fontsize=7)
+        line[0].set_ylabel(f"{wrapped(noise_label(noise), 18)}\n{kind}", fontsize=7)
         for axes, (_, row) in zip(line[1:], of.iterrows(), strict=True):
             draw_filter(axes, known[row.model, noise, crop, kind])
             axes.set_title(f"95% within {row.reach95:.1f} px", fontsize=7)

@@ -12,8 +12,9 @@ from analysis.stats.jackknife import ENOUGH
 from analysis.text import model_differences, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
-from analysis.text.markdown import bounded, code, codes, listed, number, remarks
+from analysis.text.markdown import bounded, code, listed, number, remarks
 from analysis.text.model_differences import ModelDifferences
+from analysis.text.noise_names import noise_label, noise_phrase, noise_phrases, noise_words
 from analysis.text.rows import ends, records
 from analysis.text.terminal import grid, plural
 
@@ -56,7 +57,7 @@ def main(frames: Frames) -> list[str]:
     each = []
     for model in few(known):
         values = [
-            f"{found(row, 'effective_dimension', 1)} under {code(row['noise'])}"
+            f"{found(row, 'effective_dimension', 1)} under {noise_phrase(row['noise'])}"
             for row in records(known[known.model == model])
         ]
         each.append(f"{listed(values)} in {code(model)}")
@@ -86,7 +87,7 @@ def risk(frame: pd.DataFrame) -> list[str]:
         each = [
             (
                 f"{found(row, 'sure_error', 1)} (MSE {number(row['mse'], 1)}) under "
-                f"{code(row['noise'])}",
+                f"{noise_phrase(row['noise'])}",
                 verdicts.verdict(
                     row["sure_error_low"], row["sure_error_high"], int(row["photographs"])
                 ),
@@ -118,7 +119,7 @@ def kept(frame: pd.DataFrame) -> list[str]:
             )
             each.append(
                 f"{image} of the image's energy and {noise} of the noise's in {code(model)} under "
-                f"{code(row['noise'])} (as many random directions: {chance})"
+                f"{noise_phrase(row['noise'])} (as many random directions: {chance})"
             )
     if not each:
         return []
@@ -149,7 +150,9 @@ def constant(frame: pd.DataFrame) -> list[str]:
             rows = frame[(frame.model == model) & frame[name].notna()]
             if len(rows):
                 low, high = ends(rows, name)
-                spans = [f"{found(r, name, 3)} under {code(r['noise'])}" for r in (low, high)]
+                spans = [
+                    f"{found(r, name, 3)} under {noise_phrase(r['noise'])}" for r in (low, high)
+                ]
                 span = f"from {spans[0]} to {spans[1]}"
                 if found(low, name, 3) == found(high, name, 3):
                     span = spans[0] if len(rows) == 1 else f"{found(low, name, 3)} under all noises"
@@ -186,7 +189,7 @@ def follows(frame: pd.DataFrame) -> list[str]:
         low, high = ends(rows, "error")
         least, most = (
             f"{bounded(row['error'], row['error_low'], row['error_high'], 4)} "
-            f"({row['change']}, {code(row['noise'])})"
+            f"({row['change']}, {noise_phrase(row['noise'])})"
             for row in (low, high)
         )
         each.append(f"from {least} to {most} in {code(model)}")
@@ -265,7 +268,7 @@ def missing(frame: pd.DataFrame) -> list[str]:
     """Which values are missing, and why."""
     without = frame[frame.reason.fillna("") != ""]
     return [
-        f"Some values are missing for {code(model)} under {codes(rows.noise)}: {why}."
+        f"Some values are missing for {code(model)} under {noise_phrases(rows.noise)}: {why}."
         for (model, why), rows in list(without.groupby(["model", "reason"], sort=False))[:FEW]
     ]
 
@@ -302,7 +305,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         line += [number(row["largest"]), number(row["asymmetry"], 3)]
         line += [number(row["affine_rest"], 3), number(row["reach95"], 1)]
         line += [found(row, "sure", 1), number(row["mse"], 1)]
-        rows.append([str(row["model"]), str(row["noise"]), *line])
+        rows.append([str(row["model"]), noise_label(row["noise"]), *line])
     return f"{heading}\n{grid(rows)}\n{LEGEND}"
 
 
@@ -310,7 +313,7 @@ def alt(frames: Frames) -> str:
     """Of SURE beside the error: both of each model, noise by noise; plain text."""
     frame = frames["linear"]
     each = [
-        f"{row['model']} under {row['noise']}: MSE {number(row['mse'], 1)}, SURE "
+        f"{row['model']} under {noise_words(row['noise'])}: MSE {number(row['mse'], 1)}, SURE "
         f"{number(row['sure'], 1)}"
         for row in records(frame)
         if math.isfinite(row["mse"])
@@ -325,7 +328,8 @@ def filters_alt(frame: pd.DataFrame) -> str:
         frame: the rows of filters.csv that are drawn.
     """
     each = [
-        f"{row['model']} under {row['noise']}, {row['pixel']}: 95% within {row['reach95']:.1f} px"
+        f"{row['model']} under {noise_words(row['noise'])}, {row['pixel']}: 95% within "
+        f"{row['reach95']:.1f} px"
         for row in records(frame[frame.reach95.notna()])
     ]
     return f"Filters of 3 pixels of an example. {'; '.join(each[:6])}."
@@ -350,7 +354,9 @@ def equivariance_alt(frames: Frames) -> str:
     each = []
     for model, rows in frame[frame.error.notna()].groupby("model", sort=False):
         top = ends(rows, "error")[1]
-        each.append(f"{model} up to {top['error']:.3f} ({top['change']}, {top['noise']})")
+        each.append(
+            f"{model} up to {top['error']:.3f} ({top['change']}, {noise_words(top['noise'])})"
+        )
     return (
         f"Relative error under {plural(frame.change.nunique(), 'change')} of the input. "
         f"{'; '.join(each[:6])}."
@@ -361,7 +367,7 @@ def singular_alt(frames: Frames) -> str:
     """Of the singular values: the largest of each model and noise; plain text."""
     frame = frames["singular_values"]
     each = [
-        f"{model} under {noise}: {rows.value.max():.2f}"
+        f"{model} under {noise_words(noise)}: {rows.value.max():.2f}"
         for (model, noise), rows in frame.groupby(["model", "noise"], sort=False)
     ]
     return f"Singular values in order; the largest: {'; '.join(each[:6])}."

@@ -23,6 +23,7 @@ from PIL import Image
 from analysis.plotting.literal_text import literal
 from analysis.plotting.pictures import as_pillow
 from analysis.text.markdown import as_html as as_html_text
+from analysis.text.noise_names import noise_label
 from mtd.data.image_io import Pixels
 
 DPI = 110
@@ -144,6 +145,24 @@ def badges(counts: Mapping[str, tuple[int, str]]) -> Displayed:
     return Displayed({"text/html": f'<ul class="badges">{items}</ul>', "text/plain": text})
 
 
+def with_noise_labels(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: noises as people write them, in columns of noises and in headings.
+
+    >>> frame = pd.DataFrame({"noise": ["isp"], "gaussian:5 (trained on)": [1.0], "model": ["isp"]})
+    >>> with_noise_labels(frame).to_dict("list")
+    {'noise': ['camera pipeline'], 'Gaussian, σ = 5 (trained on)': [1.0], 'model': ['isp']}
+    """
+    shown = frame.copy()
+    for name in frame:
+        if "noise" in str(name) and not pd.api.types.is_numeric_dtype(frame[name].dtype):
+            shown[name] = [
+                noise_label(cell) if isinstance(cell, str) else cell for cell in frame[name]
+            ]
+    heads = [str(name).partition(" (") for name in frame]
+    shown.columns = pd.Index([f"{noise_label(name)}{space}{rest}" for name, space, rest in heads])
+    return shown
+
+
 def table(
     frame: pd.DataFrame,
     digits: Mapping[str, int] | int = 2,
@@ -160,6 +179,7 @@ def table(
         csv: the table that it is taken from, such as `cka/last_quarter.csv`.
         help: what columns mean, by their names: shown where the pointer is over a heading.
     """
+    frame = with_noise_labels(frame)
     places = {
         str(name): digits if isinstance(digits, int) else digits.get(str(name), 2)
         for name in frame.columns

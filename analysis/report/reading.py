@@ -26,6 +26,7 @@ from analysis.report import figures, glossary, verdict
 from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK
 from analysis.text.markdown import code, escaped
+from analysis.text.noise_names import noise_words
 from mtd.utils.errors import BadInput
 
 SHORT = 3
@@ -345,7 +346,7 @@ def inputs_of_sections(path: Path) -> pd.DataFrame:
                 "crops at most": limits.get(name),
                 "images": len({crop["image"] for crop in crops}) or "–",
                 "from": images if isinstance(images, str) else ", ".join(images or ()) or "–",
-                "noises": ", ".join(about.get("noises", ())) or "–",
+                "noises": ", ".join(map(noise_words, about.get("noises", ()))) or "–",
             }
         )
     if not rows:

@@ -16,6 +16,7 @@ from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.sensitivity.observer import IMAGE
 from analysis.text.intervals import bands
 from analysis.text.noise_labels import preset
+from analysis.text.noise_names import noise_label
 from analysis.text.terminal import plural
 
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
@@ -98,7 +99,7 @@ def draw_gain(
     else:
         axes.set_xlabel("relative depth: 0 the noisy image, 1 the denoised one", fontsize=9)
     image_change = part[part.layer == IMAGE].change.iloc[0]
-    title = f"{part.noise.iloc[0]} (the image itself changes by {image_change:.3f})"
+    title = f"{noise_label(part.noise.iloc[0])} (the image itself changes by {image_change:.3f})"
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3)
 

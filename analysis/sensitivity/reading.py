@@ -16,6 +16,7 @@ from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
 from analysis.text.model_differences import ModelDifferences
+from analysis.text.noise_names import noise_label, noise_phrase, noise_phrases, noise_words
 from analysis.text.rows import ends
 from analysis.text.terminal import grid, plural
 
@@ -74,7 +75,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
             strongest = [short(layer), gain(by_layer.loc[layer])]
         image, output = f"{by_layer.change[IMAGE]:.4f}", f"{by_layer.change[DENOISED]:.4f}"
         end = [output, gain(by_layer.loc[DENOISED])]
-        rows.append([str(model), str(noise), image, *strongest, *end])
+        rows.append([str(model), noise_label(noise), image, *strongest, *end])
     return f"{heading}\n{grid(rows)}"
 
 
@@ -95,7 +96,7 @@ def strongest(frame: pd.DataFrame) -> list[str]:
         tops = tops.sort_values("gain", kind="stable").iloc[[0, -1]]
     each = [
         f"{bounded(r['gain'], r['gain_low'], r['gain_high'])} in {code(r['model'])} "
-        f"({located(r['layer'])}, under {code(r['noise'])})"
+        f"({located(r['layer'])}, under {noise_phrase(r['noise'])})"
         for r in tops.to_dict("records")
     ]
     which = ", least and most of all models" if len(tops) < part.model.nunique() else ""
@@ -124,7 +125,7 @@ def amplified(frame: pd.DataFrame) -> list[str]:
     part = outputs(frame)
     above = part[(part.gain_low > 1) & (part.photographs >= ENOUGH)]
     each = [
-        f"{code(name)} under {codes(rows.noise, 3)}"
+        f"{code(name)} under {noise_phrases(rows.noise, 3)}"
         for name, rows in above.groupby("model", sort=False)
     ]
     if not each:
@@ -145,8 +146,8 @@ def conditions(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     text = remarks(frame.note)
     if (frame.kind == "isp").any():
         text.append(
-            "`isp` also changes the image that is to be restored: changes under it are not due to "
-            "noise alone."
+            "The camera pipeline also changes the image that is to be restored: changes under it "
+            "are not due to noise alone."
         )
     if manifest.get("mask_draws") == "independent":
         text.append(
@@ -178,7 +179,7 @@ def alt(frames: Frames) -> str:
     frame, each = frames["sensitivity"], []
     for model, rows in inside(frame).groupby("model", sort=False):
         top, gains = ends(rows, "gain")[1], outputs(frame[frame.model == model]).gain
-        where = f"{short(top['layer'])} under {top['noise']}"
+        where = f"{short(top['layer'])} under {noise_words(top['noise'])}"
         each.append(
             f"{model}: up to {number(top['gain'])} at {where}, output "
             f"{number(gains.min())} to {number(gains.max())}"

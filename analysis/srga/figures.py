@@ -16,6 +16,7 @@ from analysis.text.controls import has_controls
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
+from analysis.text.noise_names import noise_label, noise_words
 
 CONTROLS_DRAWN = (
     "dashed: ceiling; dotted: floor (half the patches)\ngray: untrained networks, mean ± SD"
@@ -50,7 +51,7 @@ def draw_scores(axes: Axes, frame: pd.DataFrame, single: pd.DataFrame | None = N
         dots(axes, single, str(model), by_noise, "noise", "srga", look["color"])
         if drawn_controls(part):
             draw_controls(axes, places, rows, str(look["color"]), step=max(0.12, 2 * half))
-    names = [wrapped(str(noise), 18) for noise in noises]
+    names = [wrapped(noise_label(noise), 18, 4) for noise in noises]
     axes.set_xticks(range(len(noises)), names, fontsize=8, rotation=20)
     axes.set_ylabel("SRGA, lower is closer", fontsize=9)
     axes.grid(alpha=0.3, axis="y")
@@ -88,8 +89,9 @@ def heading(frame: pd.DataFrame) -> str:
     several = int(part.trainings.max()) if "trainings" in part else 1
     bars = f"; bars: {bands(int(first.photographs), several)}" if shown else ""
     lines = (
-        f"Distance of {features(map(str, frame.layer))} from those under {first.reference}\n"
-        f"{first.patches} patches, {first.components} components{bars}"
+        f"Distance of {features(map(str, frame.layer))} from those under "
+        f"{noise_words(first.reference)}\n{first.patches} patches, {first.components} "
+        f"components{bars}"
     )
     controls = CONTROLS_DRAWN if drawn_controls(part) else ""
     dotted = DOTTED if several > 1 else ""

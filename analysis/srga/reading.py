@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import combinations
-from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -17,11 +16,12 @@ from analysis.srga.score import PATCHES
 from analysis.text import controls, reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
-from analysis.text.markdown import bounded, code, codes, listed, number, remarks
+from analysis.text.markdown import bounded, code, listed, number, remarks
 from analysis.text.model_differences import ModelDifferences
 from analysis.text.model_kinds import kinds
+from analysis.text.noise_names import noise_label, noise_phrase, noise_phrases, noise_words
 from analysis.text.rows import ends, reaches, records
-from analysis.text.terminal import grid, plural
+from analysis.text.terminal import filled, grid, plural
 
 SIMILAR = 1.0
 """dB by which models may differ under the reference noise before a sentence says that their scores
@@ -54,7 +54,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 def main(frames: Frames) -> list[str]:
     """The score of each model under other noises, and a warning if models are not comparable."""
     frame = frames["srga"]
-    what, rows = f"SRGA against {code(frame.reference.iloc[0])}", others(frame)
+    what, rows = f"SRGA against {noise_phrase(frame.reference.iloc[0])}", others(frame)
     return [
         *by_noise(
             tidy(rows, "srga"),
@@ -72,12 +72,12 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     frame = frames["srga"]
     first = frame.iloc[0]
     line = (
-        f"SRGA of {features(map(str, frame.layer))} against {first.reference}, lower is closer: "
-        f"{plural(int(first.patches), 'patch', 'es')} of {manifest['crop']} x {manifest['crop']}, "
-        f"{plural(int(first.components), 'component')}"
+        f"SRGA of {features(map(str, frame.layer))} against {noise_words(first.reference)}, lower "
+        f"is closer: {plural(int(first.patches), 'patch', 'es')} of {manifest['crop']} x "
+        f"{manifest['crop']}, {plural(int(first.components), 'component')}"
     )
     line += ", with 95% intervals" if frame.low.notna().any() else ""
-    line = fill(line, WIDTH, subsequent_indent="  ")
+    line = filled(line, WIDTH)
     beside = controls.has_controls(frame)
     heads = ["ceiling", "floor", "untrained"] if beside else ["KL", "sigma", "shape"]
     rows = [["model", "noise", "SRGA", *heads, "PSNR (dB)"]]
@@ -85,7 +85,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         score = bounded(row["srga"], row["low"], row["high"], 3)
         rest = [f"{row['kl']:.3g}", f"{row['sigma']:.4g}", f"{row['shape']:.3f}"]
         rest = controls.cells(row, 2) if beside else rest
-        rows.append([row["model"], row["noise"], score, *rest, f"{row['psnr']:.2f}"])
+        rows.append([row["model"], noise_label(row["noise"]), score, *rest, f"{row['psnr']:.2f}"])
     table = f"{line}\n{grid(rows)}"
     return f"{table}\n{controls.LEGEND}\n{HALVES}" if beside else table
 
@@ -103,8 +103,9 @@ def comparable(frame: pd.DataFrame) -> list[str]:
         f"{number(row['psnr'], 1)} dB in {code(row['model'])}" for row in (low, high)
     )
     return [
-        f"PSNR under {code(low['reference'])} differs by {number(difference, 1)} dB between models "
-        f"({each}): SRGA compares models of similar PSNR, so these scores are hardly comparable."
+        f"PSNR under {noise_phrase(low['reference'])} differs by {number(difference, 1)} dB "
+        f"between models ({each}): SRGA compares models of similar PSNR, so these scores are "
+        "hardly comparable."
     ]
 
 
@@ -142,7 +143,7 @@ def no_distance(frames: Frames) -> list[str]:
         return []
     included = part[part.low <= 0]
     each = [
-        f"{code(name)} under {codes(of.noise, 3)}"
+        f"{code(name)} under {noise_phrases(of.noise, 3)}"
         for name, of in included.groupby("model", sort=False)
     ]
     return [f"The 95% interval includes 0, no distance, for {listed(each)}."] if each else []

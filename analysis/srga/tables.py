@@ -17,6 +17,7 @@ from analysis.stats import controls as stats
 from analysis.stats import model_differences
 from analysis.stats.controls import NO_CONTROLS, NOTHING, Controls, Series
 from analysis.text.noise_labels import describe
+from analysis.text.noise_names import noise_words
 
 Measured = Mapping[tuple[str, str], tuple[Series, Controls]]
 """Score and controls by network and noise."""
@@ -167,7 +168,11 @@ def reason(reference: Fits, test: Fits, noise: str) -> str:
     """
     if test.reason:
         return f"its {test.reason}"
-    return f"its {reference.reason} under {noise}, the reference" if reference.reason else ""
+    return (
+        f"its {reference.reason} under {noise_words(noise)}, the reference"
+        if reference.reason
+        else ""
+    )
 
 
 def numbers(reference: Fits, test: Fits, fits: AllFits, of: Series) -> dict[str, float]:

@@ -14,6 +14,7 @@ from analysis.plotting import model_styles
 from analysis.plotting.figure_style import new_figure
 from analysis.plotting.model_styles import CROWDED, short, style
 from analysis.text.intervals import bands
+from analysis.text.noise_names import noise_words
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
@@ -60,8 +61,9 @@ def titled(part: pd.DataFrame) -> str:
     """The heading of a panel."""
     row = part.iloc[0]
     if row.kind == "noises":
-        return f"same model: features under\n{row.noise_sender} into {row.noise_receiver}"
-    return f"features of another model,\nboth under {row.noise_receiver}"
+        noises = f"{noise_words(row.noise_sender)} into {noise_words(row.noise_receiver)}"
+        return f"same model: features under\n{noises}"
+    return f"features of another model,\nboth under {noise_words(row.noise_receiver)}"
 
 
 def cost_over_depth(frame: pd.DataFrame) -> Figure:

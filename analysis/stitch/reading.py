@@ -13,6 +13,7 @@ from analysis.text import model_differences, trainings, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, codes, listed, number
 from analysis.text.model_differences import ModelDifferences
+from analysis.text.noise_names import noise_phrase, noise_words
 from analysis.text.rows import ends, records
 from analysis.text.terminal import grid
 from mtd.utils.messages import plural
@@ -60,9 +61,10 @@ def mean_costs(means: pd.DataFrame) -> list[str]:
         if len(known) > MOST:
             known = known.sort_values("cost", kind="stable").iloc[[0, -1]]
         where = (
-            f"features under {code(sent)} into the same model under {code(received)}"
+            f"features under {noise_phrase(sent)} into the same model under "
+            f"{noise_phrase(received)}"
             if kind == "noises"
-            else f"features of another model, both under {code(received)}"
+            else f"features of another model, both under {noise_phrase(received)}"
         )
         effects = []
         for row in records(known):
@@ -232,7 +234,9 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         if part.cost.notna().any():
             top = ends(part, "cost")[1]
             line = [number(top["cost"]), short(top["layer_receiver"]), number(top["cka"])]
-        sides = [f"{row[side]}, {row[f'noise_{side}']}" for side in ("sender", "receiver")]
+        sides = [
+            f"{row[side]}, {noise_words(row[f'noise_{side}'])}" for side in ("sender", "receiver")
+        ]
         beside = [number(part[f"{name}_cost"].mean()) for name in ("floor", "ceiling")]
         mean = bounded(row["cost"], row["low"], row["high"])
         rows.append([*sides, mean, *line, *beside, number(row["spearman"])])
@@ -243,8 +247,8 @@ def alt(frames: Frames) -> str:
     """Of the curves: the mean cost over layers of each pair."""
     means = frames["stitch_mean"]
     each = [
-        f"{row['sender']} under {row['noise_sender']} into {row['receiver']} under "
-        f"{row['noise_receiver']} {number(row['cost'])} dB"
+        f"{row['sender']} under {noise_words(row['noise_sender'])} into {row['receiver']} under "
+        f"{noise_words(row['noise_receiver'])} {number(row['cost'])} dB"
         for row in records(means[:MOST])
     ]
     count = plural(len(means), "pair")

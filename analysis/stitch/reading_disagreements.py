@@ -8,6 +8,7 @@ from analysis.plotting.model_styles import short
 from analysis.stats.jackknife import ENOUGH
 from analysis.text import verdicts
 from analysis.text.markdown import bounded, code, listed, number
+from analysis.text.noise_names import noise_phrase
 from analysis.text.rows import Row, records
 from mtd.utils.messages import plural
 
@@ -25,10 +26,10 @@ MOST = 4
 def pair_of(row: Row) -> str:
     """The sender and receiver of a row, in words."""
     if row["kind"] == "noises":
-        noises = f"{code(row['noise_sender'])} into {code(row['noise_receiver'])}"
+        noises = f"{noise_phrase(row['noise_sender'])} into {noise_phrase(row['noise_receiver'])}"
         return f"{code(row['receiver'])}, {noises}"
     models = f"{code(row['sender'])} into {code(row['receiver'])}"
-    return f"{models} under {code(row['noise_receiver'])}"
+    return f"{models} under {noise_phrase(row['noise_receiver'])}"
 
 
 def cost_of(row: Row) -> str:

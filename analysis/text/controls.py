@@ -16,7 +16,8 @@ import pandas as pd
 
 from analysis.text import verdicts
 from analysis.text.marginals import FEW
-from analysis.text.markdown import code, codes, listed, number
+from analysis.text.markdown import code, listed, number
+from analysis.text.noise_names import noise_phrases
 from analysis.text.rows import records
 from analysis.text.verdicts import Verdict, verdict
 
@@ -161,7 +162,7 @@ def grouped(rows: pd.DataFrame, judge: Callable[[Row], str]) -> str:
             continue
         each = [
             f"in {code(model)} under "
-            + (f"all {noises} noises" if len(of) == noises else codes(of))
+            + (f"all {noises} noises" if len(of) == noises else noise_phrases(of))
             for model, of in by_model.items()
         ]
         if noises == 1:

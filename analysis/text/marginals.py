@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.text import model_differences
 from analysis.text.markdown import bounded, code, codes, listed, number
 from analysis.text.model_differences import MOST, ModelDifferences
+from analysis.text.noise_names import noise_phrase, noise_phrases
 from analysis.text.rows import ends, records
 from analysis.text.terminal import plural
 
@@ -89,7 +90,7 @@ def by_noise(
     noises, models = (list(dict.fromkeys(rows[name])) for name in ("noise", "model"))
     compared = model_differences.sentences(differences, digits, unit, within)
     if len(noises) == 1:
-        return [*by_model(rows, f"{what} under {code(noises[0])}", digits, unit), *compared]
+        return [*by_model(rows, f"{what} under {noise_phrase(noises[0])}", digits, unit), *compared]
     sentences = means(rows, what, digits, unit)
     if len(models) == 1:
         return [*sentences, *extremes(rows, models[0], digits, unit)]
@@ -100,9 +101,9 @@ def by_noise(
         sentences += lowest(rows, models)
     if same:
         sentences.append(
-            f"Noise by noise, models are not compared under {codes(same)}, where none is shown to "
-            "differ from another draw of the reference noise; the means are over these noises, "
-            "too."
+            f"Noise by noise, models are not compared under {noise_phrases(same)}, where none is "
+            "shown to differ from another draw of the reference noise; the means are over these "
+            "noises, too."
         )
     return sentences
 
@@ -128,7 +129,7 @@ def extremes(rows: pd.DataFrame, model: str, digits: int, unit: str) -> list[str
     if known.empty:
         return []
     each = [
-        f"{bounded(r['value'], r['low'], r['high'], digits, unit)} under {code(r['noise'])}"
+        f"{bounded(r['value'], r['low'], r['high'], digits, unit)} under {noise_phrase(r['noise'])}"
         for r in ends(known, "value")
     ]
     return [f"In {code(model)} it ranges from {each[0]} to {each[1]}."]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from analysis.text.markdown import code
+from analysis.text.noise_names import noise_phrase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def sentences(frames: Mapping[str, pd.DataFrame]) -> list[str]:
             if sigma.min() < sigma.max():
                 values += f" to {sigma.max():.1f}, {sigma.mean():.1f} on average"
             text.append(
-                f"{code(noise)} is Gaussian noise as strong on each image or crop as "
-                f"{code(other)}: its σ is {values} (8-bit levels)."
+                f"The Gaussian noise as strong as {noise_phrase(other)} is so on each image or "
+                f"crop: its σ is {values} (8-bit levels)."
             )
     return text

@@ -13,7 +13,8 @@ import pandas as pd
 from analysis.stats.jackknife import ENOUGH
 from analysis.stats.model_differences import MEAN
 from analysis.text import verdicts
-from analysis.text.markdown import bounded, code, codes
+from analysis.text.markdown import bounded, code
+from analysis.text.noise_names import noise_phrases
 from analysis.text.rows import records
 
 MOST = 3
@@ -120,7 +121,7 @@ def by_noise(of: ModelDifferences, rows: pd.DataFrame) -> list[str]:
             shown = of.verdict(row, "band_") == "shown"
             word = f"shown to be lower in {code(lower)}" if shown else "not shown to differ"
             found.setdefault(word, []).append(str(row["noise"]))
-        each = "; ".join(f"{word} under {codes(noises)}" for word, noises in found.items())
+        each = "; ".join(f"{word} under {noise_phrases(noises)}" for word, noises in found.items())
         pair = "" if len(rows) == len(part) else f" of {code(a)} and {code(b)}"
         text.append(f"Noise by noise{pair}, by intervals that hold for all noises at once: {each}.")
     return text

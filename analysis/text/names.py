@@ -34,12 +34,14 @@ def shortest(parts: Mapping[Key, Sequence[str]]) -> dict[Key, str]:
 def wrapped(name: str, width: int, lines: int = 3) -> str:
     """A name over several lines, and cut if it is still too long.
 
-    It is broken after `_`, `-`, `/`, `,`, `:=` and spaces.
+    It is broken after `_`, `-`, `/`, `,`, `:=` and spaces, but not beside an equals sign.
 
     >>> wrapped("swinir_masked_80_90", 10), wrapped("gaussian:=poisson:3.5", 18)
     ('swinir_\\nmasked_80_\\n90', 'gaussian:=\\npoisson:3.5')
+    >>> wrapped("Gaussian, σ = 50", 12)
+    'Gaussian,\\nσ = 50'
     """
-    parts, rows = re.findall(r".*?(?::=|[\s_/,-]|$)", name), [""]
+    parts, rows = re.findall(r".*?(?::=|[_/,-]|(?<!=)\s(?!=)|$)", name), [""]
     for part in filter(None, parts):
         if rows[-1] and len(rows[-1]) + len(part.rstrip()) > width:
             rows.append("")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.text.noise_names import CLEAN as CLEAN
 from analysis.text.noise_names import NOISY as NOISY
+from analysis.text.noise_names import RECORDED
 from mtd.data.recorded_noise import Recorded
 from mtd.noise.base import Noise
 from mtd.noise.mixture import OURS
@@ -26,10 +27,6 @@ def describe(noises: Sequence[Noise | Recorded]) -> pd.DataFrame:
         for noise in noises
     ]
     return pd.DataFrame(rows, columns=["noise", "kind", "level", "note"]).drop_duplicates("noise")
-
-
-RECORDED = {"monte_carlo": ("Monte Carlo rendering", "samples per pixel", True)}
-"""Label, level unit, and whether the noise falls as the level rises, of kinds that are recorded."""
 
 
 def kind_label(kind: str) -> str:

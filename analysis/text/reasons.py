@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.text.markdown import code, codes
+from analysis.text.markdown import code
+from analysis.text.noise_names import noise_phrases
 from mtd.networks import block_names
 from mtd.utils.messages import plural
 
@@ -34,5 +35,5 @@ def described(rows: pd.DataFrame) -> str:
     """Which layer has no value under which noises, and why; of rows that differ in noise alone."""
     first = rows.iloc[0]
     where = f"{block_names.label(str(first.layer))} of {code(first.model)}"
-    noises = f" under {codes(rows.noise)}" if "noise" in rows else ""
+    noises = f" under {noise_phrases(rows.noise)}" if "noise" in rows else ""
     return f"No value for {where}{noises}: {first.reason}."

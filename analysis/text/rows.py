@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.text.markdown import listed, number
+from analysis.text.noise_names import noise_words
 
 Row = dict[str, Any]
 
@@ -61,7 +62,8 @@ def reaches(frame: pd.DataFrame, column: str, digits: int, most: int, unit: str 
         if rows[column].notna().any():
             low, high = ends(rows, column)
             values = [
-                f"{number(end[column], digits)}{unit} under {end['noise']}" for end in (low, high)
+                f"{number(end[column], digits)}{unit} under {noise_words(end['noise'])}"
+                for end in (low, high)
             ]
             span = values[0] if values[0] == values[1] else f"from {values[0]} to {values[1]}"
             spans.append(f"{model} {span}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from textwrap import fill
 
 from mtd.utils.messages import plural as plural
 from mtd.utils.printable import shortened
@@ -15,6 +16,20 @@ def number(value: float, digits: int) -> str:
     ('0.00', '-')
     """
     return "-" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
+
+
+def filled(text: str, width: int) -> str:
+    """A sentence in lines of a width, the second and later ones indented.
+
+    It is not broken beside an equals sign.
+
+    >>> print(filled("The error under Poisson α = 3.5 is large.", 28))
+    The error under Poisson
+      α = 3.5 is large.
+    """
+    kept = text.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+    lines = fill(kept, width, subsequent_indent="  ", break_on_hyphens=False)
+    return lines.replace("\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", " = ")
 
 
 def grid(rows: list[list[str]]) -> str:

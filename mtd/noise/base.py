@@ -60,6 +60,8 @@ class Noise(ABC):
         options: the options of a specification, `,option=value`, and the meaning of each.
         label: what the kind is called in figures and tables; by default its name.
         level_unit: what its level is, for the axes of figures.
+        short: what a single noise is called before its level; by default the label.
+        symbol: of the level, as in `σ = 15`; without one its unit stands before the number.
         level_falls: whether the noise becomes weaker as the level rises.
         note: what every output that shows this kind has to say; empty if nothing.
         needs_color: whether images have to have three channels; other kinds take any number.
@@ -87,6 +89,8 @@ class Noise(ABC):
     options: ClassVar[Mapping[str, str]] = {}
     label: ClassVar[str] = ""
     level_unit: ClassVar[str] = "level"
+    short: ClassVar[str] = ""
+    symbol: ClassVar[str] = ""
     level_falls: ClassVar[bool] = False
     note: ClassVar[str] = ""
     needs_color: ClassVar[bool] = False
@@ -114,6 +118,27 @@ class Noise(ABC):
     @abstractmethod
     def spec(self) -> str:
         """The canonical text that `parse` turns into this noise."""
+
+    def written(self, before_level: str = ", ") -> str:
+        """The noise as people write it, with its level, options and draw.
+
+        Args:
+            before_level: what stands between the name and the level.
+
+        >>> from mtd.noise import parse
+        >>> parse("gaussian:15").written(), parse("speckle:0.04@1").written()
+        ('Gaussian, σ = 15', 'speckle, variance 0.04 (another draw)')
+        """
+        name = self.short or self.label
+        if self.level is not None:
+            unit = self.level_unit.partition(" (")[0]
+            level = f"{self.symbol} =" if self.symbol else unit
+            name = f"{name}{before_level}{level} {number(self.level)}"
+        options = self.spec.partition(",")[2]
+        more = [" = ".join(part.split("=", 1)) for part in options.split(",") if part]
+        if self.draw:
+            more.append("another draw" if self.draw == 1 else f"another draw, {self.draw}")
+        return f"{name} ({', '.join(more)})" if more else name
 
     def redrawn(self, draw: int) -> Self:
         """The same noise in another draw.

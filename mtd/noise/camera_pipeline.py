@@ -228,6 +228,7 @@ class ISP(Noise):
     name = "isp"
     needs_color = True
     label = "camera pipeline (isp)"
+    short = "camera pipeline"
     level = None
     options = {  # noqa: RUF012 (ClassVar in Noise)
         "shot": "variance per unit of signal",

@@ -93,6 +93,10 @@ class MatchedGaussian(Noise):
         """See `Noise.spec`."""
         return f"{self.name}:={self.other.spec}"
 
+    def written(self, before_level: str = ", ") -> str:
+        """See `Noise.written`."""
+        return f"{self.label} as strong as {self.other.written(before_level)}"
+
     def redrawn(self, draw: int) -> Self:
         """See `Noise.redrawn`; the draw is the other noise's."""
         return replace(self, other=self.other.redrawn(draw))

@@ -45,6 +45,7 @@ class Gaussian(Levelled):
     meaning = "sigma (8-bit levels)"
     label = "Gaussian"
     level_unit = "σ (8-bit levels)"
+    symbol = "σ"
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise.sample`."""
@@ -80,6 +81,7 @@ class Poisson(Levelled):
     meaning = "alpha"
     label = "Poisson"
     level_unit = "α"
+    symbol = "α"
     options = {"values": "V, a whole number, or 'unique'"}  # noqa: RUF012 (ClassVar in Noise)
 
     def __post_init__(self) -> None:
@@ -163,6 +165,8 @@ class Spatial(Levelled):
     meaning = "sigma (8-bit levels, before the mean)"
     label = "spatially correlated Gaussian"
     level_unit = "σ before the 3 × 3 mean (8-bit levels)"
+    short = "spatial"
+    symbol = "σ"
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise.sample`."""
@@ -186,6 +190,7 @@ class SaltPepper(Levelled):
     name = "salt_pepper"
     meaning = "density"
     label = "salt and pepper"
+    short = "salt-and-pepper"
     level_unit = "density"
     highest = 1.0
 

@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.attribution import reading as attribution
 from analysis.attribution.effects.tables import AVERAGED, EFFECTS
-from analysis.attribution.figures import named
 from analysis.attribution.tables import means as table_of_means
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model
 from analysis.text.markdown import bounded, code, listed, remarks
+from analysis.text.noise_names import noise_label, noise_phrase, noise_words
 from analysis.text.rows import records
 from analysis.text.terminal import grid
 from mtd.utils.messages import plural, verb
@@ -50,7 +50,7 @@ def main(frames: Frames) -> list[str]:
     frame = frames[EFFECTS]
     if frame.outside.isna().all():
         return []
-    noises = listed(code(named(str(noise))) for noise in dict.fromkeys(frame.noise))
+    noises = listed(noise_phrase(noise) for noise in dict.fromkeys(frame.noise))
     over = f"mean over {plural(frame.crop.nunique(), 'crop')}, {noises}"
     text = []
     for column, what in (
@@ -69,9 +69,7 @@ def by_noise(frame: pd.DataFrame) -> list[str]:
     each = []
     for model, rows in frame.groupby("model", sort=False):
         sums = rows.groupby("noise", sort=False).effect_outside.mean().dropna()
-        known = [
-            f"{value:+.2f} dB under {code(named(str(noise)))}" for noise, value in sums.items()
-        ]
+        known = [f"{value:+.2f} dB under {noise_phrase(noise)}" for noise, value in sums.items()]
         each += [f"{listed(known)} in {code(model)}"] if known else []
     if not each:
         return []
@@ -165,7 +163,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
             shares.append(bounded(value, low, high, 1))
         line = [f"{part.psnr.mean():.2f}", *shares, f"{row['reach90']:.1f}"]
         line += [f"{part.effect_inside.mean():.2f}", f"{part.effect_outside.mean():+.2f}"]
-        rows.append([str(row["model"]), named(str(row["noise"])), *line])
+        rows.append([str(row["model"]), noise_label(row["noise"]), *line])
     return f"{heading}\n{grid(rows)}\n{LEGEND}"
 
 
@@ -174,7 +172,7 @@ def alt(frames: Frames) -> str:
     frame = frames[EFFECTS]
     shown = frame[(frame.crop == frame.crop.iloc[0]) & frame.outside.notna()]
     each = [
-        f"{row['model']} under {named(str(row['noise']))}: {row['psnr']:.1f} dB, "
+        f"{row['model']} under {noise_words(row['noise'])}: {row['psnr']:.1f} dB, "
         f"{row['outside']:.1%} of the absolute effects outside the window"
         for row in records(shown)
     ]

@@ -14,6 +14,7 @@ from analysis.attribution.result import row_of
 from analysis.attribution.tables import Pictures, means, read_maps
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
+from analysis.text.noise_names import noise_label
 from mtd.utils.errors import BadInput
 
 
@@ -113,6 +114,6 @@ class CausalEffectsResult(Result):
         figures.draw_map(ax, image, values, attribution_figures.window_of(row), norm=norm)
         first = attribution_figures.FIRST
         several = f"\n{first}" if row.get("trainings", 1) > 1 else ""
-        noise_name = attribution_figures.named(row.noise)
+        noise_name = noise_label(row.noise)
         ax.set_title(f"{row.model}, {noise_name}\n{figures.about(row)}{several}", fontsize=9)
         return ax

@@ -14,6 +14,7 @@ from analysis.causal.faig.choices import ATTRIBUTION, CHANGE
 from analysis.plotting.figure_style import new_figure, noise_look
 from analysis.plotting.model_styles import named, short
 from analysis.text.intervals import bands
+from analysis.text.noise_names import noise_label, noise_words
 
 ATTRIBUTION_LABEL = "sum over the layer's filters (squared 8-bit levels)"
 LOSS_LABEL = "PSNR lost (dB)"
@@ -56,14 +57,14 @@ def layers(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
     grid = figure.subplots(len(parts), 1, squeeze=False, sharex=True)[:, 0]
     for axes, (noise, part) in zip(grid, parts, strict=True):
         draw_layers(axes, part)
-        axes.set_title(str(noise), fontsize=9)
+        axes.set_title(noise_label(noise), fontsize=9)
         axes.set_ylabel("sum over the layer's filters\n(squared 8-bit levels)", fontsize=8)
         axes.label_outer()
     banded = frame.low.notna().any()
     about = f"; bars: {bands(int(frame.photographs.iloc[0]))}" if banded else ""
     figure.suptitle(
         f"Attribution of the filters of each layer, from {named(pair[0])} to {named(pair[1])}\n"
-        f"red: F under the noise minus F under {reference}, of absolute values; "
+        f"red: F under the noise minus F under {noise_words(reference)}, of absolute values; "
         f"black: signed, under the noise{about}\n"
         "signed above 0: along the path the layer lowered the error",
         fontsize=9,
@@ -118,7 +119,10 @@ def reverting(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
         for row, measured in enumerate((noise, reference)):
             axes = grid[row, column]
             draw_reverting(axes, part[part.measured == measured])
-            axes.set_title(f"filters chosen for {noise},\nmeasured under {measured}", fontsize=9)
+            axes.set_title(
+                f"filters chosen for {noise_words(noise)},\nmeasured under {noise_words(measured)}",
+                fontsize=9,
+            )
             axes.label_outer(remove_inner_ticks=False)
     for axes in grid[:, 0]:
         axes.set_ylabel(LOSS_LABEL, fontsize=8)
@@ -185,7 +189,7 @@ def draw_path(axes: Axes, frame: pd.DataFrame) -> None:
     """The error along the path on given axes."""
     for place, (noise, rows) in enumerate(frame.groupby("noise", sort=False)):
         look = noise_look(place)
-        axes.plot(rows.alpha, rows.mse, ms=3, lw=1.2, label=str(noise), **look)
+        axes.plot(rows.alpha, rows.mse, ms=3, lw=1.2, label=noise_label(noise), **look)
         if rows.low.notna().any():
             axes.fill_between(rows.alpha, rows.low, rows.high, color=look["color"], alpha=0.2, lw=0)
     axes.set_xlabel("share of the way from the baseline to its twin", fontsize=8)

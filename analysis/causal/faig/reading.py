@@ -15,6 +15,7 @@ from analysis.plotting.model_styles import short
 from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, listed, number
+from analysis.text.noise_names import noise_label, noise_phrase
 from analysis.text.rows import Row, ends, records
 from analysis.text.terminal import grid, plural
 
@@ -69,22 +70,22 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
         a, b = map(code, manifest["pair"])
         text.append(
             f"With the {plural(own['filters'], 'filter')} ({own['percent']:g}%) of highest "
-            f"attribution for {code(noise)} set back to their weights in {a}, {b} loses "
-            f"{cost(own, 'loss')} under {code(noise)} and {cost(other, 'loss')} under "
-            f"{code(reference)}; with as many random filters {chance(own)} and {chance(other)}, "
-            f"mean and range of {manifest['random']} draws."
+            f"attribution for {noise_phrase(noise)} set back to their weights in {a}, {b} loses "
+            f"{cost(own, 'loss')} under {noise_phrase(noise)} and {cost(other, 'loss')} under "
+            f"{noise_phrase(reference)}; with as many random filters {chance(own)} and "
+            f"{chance(other)}, mean and range of {manifest['random']} draws."
         )
         each = [
-            (f"{cost(row, 'beyond')} under {code(where)}", verdict(row, "beyond_"))
+            (f"{cost(row, 'beyond')} under {noise_phrase(where)}", verdict(row, "beyond_"))
             for where, row in rows.items()
         ]
         enough = verdict(own, "specific_")
         said = verdicts.in_words(enough)
         if enough == "shown":
-            larger = code(noise) if own["specific"] > 0 else code(reference)
+            larger = noise_phrase(noise) if own["specific"] > 0 else noise_phrase(reference)
             said += f", so that the loss is larger under {larger}"
         text.append(
-            f"Loss beyond that with random filters, for filters chosen for {code(noise)}: "
+            f"Loss beyond that with random filters, for filters chosen for {noise_phrase(noise)}: "
             f"{verdicts.joined(each)}. The first minus the second is {cost(own, 'specific')}: "
             f"{said}."
         )
@@ -131,7 +132,10 @@ def by_change(frames: Frames) -> list[str]:
     first = frame.percent == frame.percent.iloc[0]
     rows = frame[(frame.measured == frame.noise) & first & frame.minus_change.notna()]
     each = [
-        (f"{cost(row, 'minus_change')} under {code(row['noise'])}", verdict(row, "minus_change_"))
+        (
+            f"{cost(row, 'minus_change')} under {noise_phrase(row['noise'])}",
+            verdict(row, "minus_change_"),
+        )
         for row in records(rows)
     ]
     if not each:
@@ -153,7 +157,7 @@ def layers(frames: Frames) -> list[str]:
         of = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
         count = f"{top['top']} of the {part.top.sum()} highest filters"
         layer = code(short(str(top["layer"])))
-        each.append((f"{value} under {code(noise)} of {layer}, which has {count}", of))
+        each.append((f"{value} under {noise_phrase(noise)} of {layer}, which has {count}", of))
     if not each:
         return []
     return [
@@ -168,7 +172,7 @@ def stability(frames: Frames, manifest: Manifest) -> list[str]:
     rows = records(frame[frame.noise != manifest["reference"]])
     known = [row for row in rows if not math.isnan(row["halves"])]
     if known:
-        each = [f"{number(row['halves'])} under {code(row['noise'])}" for row in known]
+        each = [f"{number(row['halves'])} under {noise_phrase(row['noise'])}" for row in known]
         text.append(
             "Spearman's rank correlation of the filters' attributions between both halves of the "
             f"photographs: {listed(each)}."
@@ -176,7 +180,7 @@ def stability(frames: Frames, manifest: Manifest) -> list[str]:
     known = [row for row in rows if not math.isnan(row.get("with_mean", math.nan))]
     if known:
         each = [
-            f"{number(row['with_mean'])} for {code(row['noise'])} "
+            f"{number(row['with_mean'])} for {noise_phrase(row['noise'])} "
             f"({number(row['with_mean_chance'])} with F of another filter under the reference)"
             for row in known
         ]
@@ -196,7 +200,9 @@ def undefined(frames: Frames) -> list[str]:
         rows = frames.get(name)
         if rows is not None:
             missing = rows[rows.reason.fillna("") != ""].drop_duplicates(["noise", "reason"])
-            text += [f"No value for {code(r['noise'])}: {r['reason']}." for r in records(missing)]
+            text += [
+                f"No value for {noise_phrase(r['noise'])}: {r['reason']}." for r in records(missing)
+            ]
     return list(dict.fromkeys(text))
 
 
@@ -206,8 +212,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     text = [
         f"The attribution of a filter is Σ |(θ̄ − θ) g| over its weights, g the mean gradient of "
         f"the error on the straight path from {a} (θ̄) to {b} (θ), under the noise minus the same "
-        f"under {code(manifest['reference'])}. A filter is the weights of one output channel of a "
-        "convolution, or of one output feature of a linear layer."
+        f"under {noise_phrase(manifest['reference'])}. A filter is the weights of one output "
+        "channel of a convolution, or of one output feature of a linear layer."
     ]
     if "faig_reverting" in frames:
         text.append(
@@ -229,7 +235,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     for row in records(frames["faig_errors"]):
         values = (row["mse_baseline"], row["mse_twin"], row["highest"])
         sums = (row["filters"] + row["others"], row["rest"])
-        rows.append([str(row["noise"]), *(number(value, 1) for value in (*values, *sums))])
+        rows.append([noise_label(row["noise"]), *(number(value, 1) for value in (*values, *sums))])
     heading = (
         f"Filter attribution from {a} to {b}: {plural(crops, 'crop')}; MSE in squared 8-bit levels"
     )
@@ -241,6 +247,11 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     for row in records(frame[frame.selection == ATTRIBUTION]):
         spread = f"{number(row['random_low'])} to {number(row['random_high'])}"
         lost = bounded(row["loss"], row["low"], row["high"])
-        line = [str(row["noise"]), str(row["measured"]), f"{row['percent']:g}", lost]
+        line = [
+            noise_label(row["noise"]),
+            noise_label(row["measured"]),
+            f"{row['percent']:g}",
+            lost,
+        ]
         rows.append([*line, number(row["random"]), spread])
     return f"{text}\n\n{grid(rows)}"

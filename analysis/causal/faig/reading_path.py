@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.text.markdown import bounded, code, listed, number
+from analysis.text.noise_names import noise_phrase
 from analysis.text.rows import records
 from analysis.text.terminal import plural
 
@@ -26,7 +27,7 @@ def detour(frames: Frames) -> list[str]:
     if high.empty:
         return []
     each = [
-        f"{number(row['highest'], 1)} under {code(row['noise'])} (ends: "
+        f"{number(row['highest'], 1)} under {noise_phrase(row['noise'])} (ends: "
         f"{number(row['mse_baseline'], 1)} and {number(row['mse_twin'], 1)})"
         for row in records(high)
     ]
@@ -48,7 +49,7 @@ def as_used(frames: Frames, manifest: Manifest) -> list[str]:
     a, b = map(code, manifest["pair"])
     each = [
         f"{number(row['mse_as_used'], 1)} and {number(row['mse_baseline'], 1)} under "
-        f"{code(row['noise'])}"
+        f"{noise_phrase(row['noise'])}"
         for row in records(frames["faig_errors"])
     ]
     return [
@@ -67,7 +68,7 @@ def complete(frames: Frames, manifest: Manifest) -> list[str]:
     for row in records(frame):
         total = row["filters"] + row["others"]
         each.append(
-            f"{number(total, 1, True)} under {code(row['noise'])} (filters "
+            f"{number(total, 1, True)} under {noise_phrase(row['noise'])} (filters "
             f"{number(row['filters'], 1, True)}, other parameters "
             f"{number(row['others'], 1, True)}), where L(θ̄) − L(θ) is "
             f"{bounded(row['difference'], row['low'], row['high'], 1, signed=True)}"

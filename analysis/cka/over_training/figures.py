@@ -11,6 +11,7 @@ from analysis.cka.over_training.tables import END, NAME
 from analysis.plotting import model_styles, trainings
 from analysis.plotting.figure_style import new_figure
 from analysis.plotting.trainings import thin_lines
+from analysis.text.noise_names import noise_words
 
 
 def figure(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
@@ -35,8 +36,10 @@ def figure(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
             same = (single.against == against) & (single.noise_a == a) & (single.noise_b == b)
             own = single[same].rename(columns={"run": "model"})
         draw(axes, part, runs, own)
-        end = f"with the end of training, under {a}"
-        axes.set_title(end if against == END else f"{a} against {b}", fontsize=10)
+        end = f"with the end of training, under {noise_words(a)}"
+        axes.set_title(
+            end if against == END else f"{noise_words(a)} against {noise_words(b)}", fontsize=10
+        )
     limit(grid[0, 0])
     for axes in grid[:, 0]:
         axes.set_ylabel(f"{MEASURES[measure(frame)]}, last quarter", fontsize=9)

@@ -14,6 +14,7 @@ from analysis.commands.snapshots import from_manifest
 from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code
+from analysis.text.noise_names import noise_phrase, noise_words
 from analysis.text.rows import records
 from analysis.text.terminal import grid
 
@@ -49,9 +50,10 @@ def pairs(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 def heading(against: str, noise_a: str, noise_b: str) -> str:
     """A comparison as the heading of a column."""
-    return (
-        f"with the end of training, {noise_a}" if against == END else f"{noise_a} against {noise_b}"
-    )
+    under = noise_words(noise_a)
+    if against == END:
+        return f"with the end of training, {under}"
+    return f"{under} against {noise_words(noise_b)}"
 
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
@@ -74,9 +76,12 @@ def change(frames: Frames, rows: pd.DataFrame, manifest: Manifest) -> str:
     name = f"{MEASURES[column]} in the last quarter of the {where(frames)}"
     if first["against"] == END:
         end = max(of.step for of in from_manifest(manifest).values() if of.run == first["run"])
-        what = f"Under {code(first['noise_a'])}, {name} with the end of training (step {end:,})"
+        start = f"Under {noise_phrase(first['noise_a'])}"
+        what = f"{start}, {name} with the end of training (step {end:,})"
     else:
-        what = f"{name} between {code(first['noise_a'])} and {code(first['noise_b'])}"
+        what = (
+            f"{name} between {noise_phrase(first['noise_a'])} and {noise_phrase(first['noise_b'])}"
+        )
     start = f"{what} is {value(first, column)} at step {first['step']:,} of {code(first['run'])}"
     if len(of) == 1:
         return f"{start}{in_brackets(first)}."

@@ -17,6 +17,7 @@ from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES, quantit
 from analysis.plotting.figure_style import new_figure
 from analysis.plotting.model_styles import named, style
 from analysis.text.names import wrapped
+from analysis.text.noise_names import noise_label, noise_words
 from analysis.text.terminal import plural
 
 Frames = Mapping[str, pd.DataFrame]
@@ -175,7 +176,7 @@ def features(frame: pd.DataFrame) -> Figure:
         figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True
     ):
         draw_features(axes, frame, measure)
-    first = wrapped(str(frame.noise_a.iloc[0]), 60, 1)
+    first = wrapped(noise_words(frame.noise_a.iloc[0]), 60, 1)
     figure.suptitle(
         f"Features under {first} against those under other noises,\n"
         "on the mean of the models' outputs, which stands for the clean image",
@@ -196,7 +197,7 @@ def draw_features(axes: Axes, frame: pd.DataFrame, measure: str) -> None:
         axes.errorbar(
             places, rows.value, bars, capsize=3, lw=1.2, label=named(model), **look(model, models)
         )
-    labels = [wrapped(noise_label(str(noise)), 18) for noise in noises]
+    labels = [wrapped(other_label(str(noise)), 18) for noise in noises]
     axes.set_xticks(range(len(noises)), labels, fontsize=8)
     axes.set_xlim(-0.6, len(noises) - 0.4)
     axes.tick_params(axis="y", labelsize=8)
@@ -207,8 +208,8 @@ def draw_features(axes: Axes, frame: pd.DataFrame, measure: str) -> None:
     axes.legend(fontsize=8)
 
 
-def noise_label(noise: str) -> str:
+def other_label(noise: str) -> str:
     """A noise as an axis names it."""
     if noise.endswith("another draw"):
         return "the same noise, another draw"
-    return f"{noise} noise" if noise == RECORDED else noise
+    return f"{noise} noise" if noise == RECORDED else noise_label(noise)

@@ -22,6 +22,7 @@ from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number
 from analysis.text.model_kinds import kinds
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_phrase
 from analysis.text.rows import Row, records
 from analysis.text.terminal import grid, plural
 from analysis.text.terminal import number as cell
@@ -263,7 +264,7 @@ def named(noise: str) -> str:
     """The synthetic noise in words."""
     if noise == ESTIMATED:
         return "white Gaussian noise of each picture's coarser estimate"
-    return code(noise)
+    return noise_phrase(noise)
 
 
 MEASURES = {

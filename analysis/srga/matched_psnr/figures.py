@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from analysis.plotting import model_styles
 from analysis.plotting.figure_style import new_figure
 from analysis.plotting.model_styles import style
+from analysis.text.noise_names import noise_label
 
 
 def figure(frame: pd.DataFrame) -> Figure:
@@ -35,7 +36,7 @@ def figure(frame: pd.DataFrame) -> Figure:
             here = line[line.chosen]
             axes.plot(here.psnr, here.srga, **(look | {"ls": "none", "ms": 8}))
         axes.axvline(float(frame.target.iloc[0]), color="0.4", ls=":", lw=1)
-        axes.set_title(noise, fontsize=10)
+        axes.set_title(noise_label(noise), fontsize=10)
         axes.grid(alpha=0.3)
     for axes in grid.flat[max(0, len(noises) - columns) : len(noises)]:  # the lowest of each column
         axes.tick_params(labelbottom=True)

@@ -11,6 +11,7 @@ from analysis.srga import reading as srga
 from analysis.srga.matched_psnr.tables import NAME
 from analysis.text import trainings
 from analysis.text.markdown import code, codes, listed, number
+from analysis.text.noise_names import noise_phrase
 from analysis.text.rows import records
 
 Frames = Mapping[str, pd.DataFrame]
@@ -36,8 +37,8 @@ def matched(frame: pd.DataFrame, reference: str) -> list[str]:
         for row in records(rows)
     ]
     text = [
-        f"All trainings reach {number(target, 2)} dB under {code(reference)}; nearest to that, and "
-        f"compared, are {listed(each)}."
+        f"All trainings reach {number(target, 2)} dB under {noise_phrase(reference)}; nearest to "
+        f"that, and compared, are {listed(each)}."
     ]
     far = rows[(rows.psnr - target).abs() > FAR]
     if len(far):

@@ -132,7 +132,7 @@ def test_the_function_takes_modules_and_arrays_and_plots():
     total = float(np.float64(maps["mine", "gaussian:50", 1]).sum())
     assert total == pytest.approx(frame["sum"].iloc[3], rel=1e-4)
     axes = result.plot_map(model="mine", noise="gaussian:50", crop=1)
-    assert "gaussian:50" in axes.get_title() and len(axes.get_images()) == 1
+    assert "Gaussian, σ = 50" in axes.get_title() and len(axes.get_images()) == 1
     (frame_of_window,) = axes.patches
     window = frame.iloc[3]
     assert frame_of_window.get_xy() == (window.window_left - 0.5, window.window_top - 0.5)
@@ -223,9 +223,9 @@ def test_means_and_differences_leave_out_photographs_with_all_their_crops():
     assert said_of(frame)[0] == (
         f"Averaged over noises, `b` - `a` is {-change.mean():.2f} [{-high:.2f}, {-low:.2f}]: shown."
     )
-    assert "shown to be lower in `b` under `clean` and `x`." in said_of(frame)[1]
+    assert "shown to be lower in `b` under no noise and `x`." in said_of(frame)[1]
     reverse = said_of(drawn(24, 12, -1.0))
-    assert reverse[0].endswith(": shown.") and "lower in `a` under `clean` and `x`." in reverse[1]
+    assert reverse[0].endswith(": shown.") and "lower in `a` under no noise and `x`." in reverse[1]
     assert said_of(drawn(24, 12, 0.0))[0].endswith(": not shown.")
     (text,) = said_of(drawn(90, 9, 1.0))  # however many crops they have
     assert text.endswith(": too few images to tell (at least 10 photographs).")

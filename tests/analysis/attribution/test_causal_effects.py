@@ -265,7 +265,7 @@ def test_the_command_and_its_maps_by_hand(folder, capsys):
     assert "by 3 patches, one after another, and by 4 in all where the first mean effect" in out
     assert "too few for intervals" in out
     axes = result.plot_map(model="hidden", crop=1)
-    assert "gaussian:50" in axes.get_title() and len(axes.get_images()) == 1
+    assert "Gaussian, σ = 50" in axes.get_title() and len(axes.get_images()) == 1
     with pytest.raises(BadInput, match="crop 2"):
         result.plot_map(crop=2)
     (path / "effects.safetensors").write_bytes(b"damaged")

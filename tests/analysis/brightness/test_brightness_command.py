@@ -258,15 +258,19 @@ def test_values_that_are_not_finite_have_no_numbers(folder, monkeypatch):
     assert rest.drop(columns="note").notna().all(axis=None)
     shares = frames["histograms"].set_index("model").share
     assert shares["hidden"].isna().all() and shares["clean"].notna().all()
-    no_numbers = "hidden under poisson:3: no numbers, as outputs hold values that are not finite."
-    assert no_numbers in lines(path)
-    assert "7 of 7 crops of hidden under poisson:3 hold values that are not finite." in lines(path)
+    where, why = "hidden under Poisson α = 3", "hold values that are not finite."
+    assert f"{where}: no numbers, as outputs {why}" in lines(path)
+    assert f"7 of 7 crops of {where} {why}" in lines(path)
 
 
 def test_the_figure_has_a_panel_for_each_noise_and_the_clean_images_in_it(folder):
     frames = tables(started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "isp"))
     drawn = brightness_figures.histograms(frames["brightness"], frames["histograms"])
-    assert [axes.get_title() for axes in drawn.axes] == ["gaussian:15", "poisson:3", "isp"]
+    assert [axes.get_title() for axes in drawn.axes] == [
+        "Gaussian, σ = 15",
+        "Poisson, α = 3",
+        "camera pipeline",
+    ]
     shares = frames["histograms"].set_index(["model", "noise"]).share
     shifts = frames["brightness"].set_index(["model", "noise"])["shift"]
     for axes in drawn.axes:

@@ -159,7 +159,7 @@ def test_the_model_card(card: Path) -> None:
     text = (card / "README.md").read_text()
     _, front, body = text.split("---\n", 2)
     assert yaml.safe_load(front)["pipeline_tag"] == "image-to-image"
-    assert "**Trained on:** `gaussian:15`, as its checkpoint says." in body
+    assert "**Trained on:** Gaussian σ = 15, as its checkpoint says." in body
     assert "LPIPS: not run: left out (--no-lpips)." in body
     assert "too few images" not in body  # of which there are ten
     found = scores(card)
@@ -180,9 +180,13 @@ def test_the_table_in_html_needs_nothing_from_elsewhere(card: Path) -> None:
     assert not re.search(r"https?:|src=|href=|@import|url\(", text)
     soup = BeautifulSoup(text, "html.parser")
     rows = {row.th.get_text(): row.td.contents[0] for row in soup.select("tbody tr")}
-    assert [name for name in rows if ":" in name] == ["gaussian:15 +", "gaussian:40", "poisson:3"]
+    assert [name for name in rows if "=" in name] == [
+        "Gaussian, σ = 15 +",
+        "Gaussian, σ = 40",
+        "Poisson, α = 3",
+    ]
     value = scores(card)["psnr/noise:poisson:3"]["score_details"]["score"]
-    assert rows["poisson:3"] == f"{value:.2f}"
+    assert rows["Poisson, α = 3"] == f"{value:.2f}"
 
 
 def test_the_table_says_that_a_run_deviates_from_its_suite(run, tmp_path) -> None:
@@ -261,23 +265,23 @@ def test_unknown_training_and_several_trainings(pair, tmp_path) -> None:
 @pytest.mark.parametrize(
     "about, more, words",
     [
-        ({"noise": "gaussian:15"}, {}, "`gaussian:15`, as its checkpoint says."),
+        ({"noise": "gaussian:15"}, {}, "Gaussian σ = 15, as its checkpoint says."),
         (
             {"noise": "gaussian:0..55", "zoo": "kair/dncnn_color_blind"},
             {},
-            "`gaussian:0..55`, as the entry `kair/dncnn_color_blind` of the model zoo says.",
+            "Gaussian σ = 0 to 55, as the entry `kair/dncnn_color_blind` of the model zoo says.",
         ),
         (
             {"noise": "gaussian:0..55", "zoo": "kair/dncnn_color_blind"},
             {"in_distribution_given": {"plain": {"option": ["gaussian:15"], "checkpoint": None}}},
-            "`gaussian:15`, as `--in-distribution` says.",
+            "Gaussian σ = 15, as `--in-distribution` says.",
         ),
         (
             {},
             {"in_distribution_assumed": {"models": ["plain"], "noises": ["gaussian:15"]}},
-            "`gaussian:15`, as suite `none` prescribes; nothing else is known.",
+            "Gaussian σ = 15, as suite `none` prescribes; nothing else is known.",
         ),
-        (None, {}, "`gaussian:15`, as its checkpoint says."),
+        (None, {}, "Gaussian σ = 15, as its checkpoint says."),
     ],
 )
 def test_who_says_what_a_model_was_trained_on(run, tmp_path, about, more, words) -> None:
@@ -309,7 +313,7 @@ def test_a_gap_below_zero_is_a_rise_and_noises_of_some_models_are_left_out(run, 
     card = make(copy, tmp_path / "card", "plain")[0]
     body = (card / "README.md").read_text()
     assert "rises from the noise trained on to unseen noise: shown." in body
-    assert "leave out `gaussian:40`, which only some models of the run were trained on." in body
+    assert "leave out Gaussian σ = 40, which only some models of the run were trained on." in body
 
 
 def test_scores_that_are_infinite_are_listed(tmp_path) -> None:

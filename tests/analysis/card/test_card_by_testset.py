@@ -135,8 +135,8 @@ def test_the_worst_rests_on_the_photographs_of_its_noise(cards) -> None:
 def test_the_model_card_has_a_row_for_each(run, cards) -> None:
     body = (cards / "plain" / "README.md").read_text()
     two = f"{by_image(run, 'two', 'gaussian:15').mean():.2f}"
-    assert f"| `gaussian:15` on `two`, 4 images | {two} [" in body
-    assert "| `gaussian:15` (trained on), all 14 images |" in body
+    assert f"| Gaussian σ = 15 on `two`, 4 images | {two} [" in body
+    assert "| Gaussian σ = 15 (trained on), all 14 images |" in body
     assert body.count("| `pairs`") == 1 and "on `pairs`," not in body  # the same numbers
     missing = body.partition("## What is missing")[2].partition("## Protocol")[0]
     assert "3 photographs under `pairs`: too few" in missing
@@ -145,9 +145,9 @@ def test_the_model_card_has_a_row_for_each(run, cards) -> None:
 
 def test_the_table_in_html_has_a_row_for_each(run, cards) -> None:
     soup = BeautifulSoup((cards / "plain" / "badge.html").read_text(), "html.parser")
-    part = next(b for b in soup.select("tbody.noise") if b.th.contents[0] == "poisson:3")
+    part = next(b for b in soup.select("tbody.noise") if b.th.get_text().startswith("Poisson"))
     rows = {row.th.contents[0]: row for row in part.select("tr")}
-    assert list(rows) == ["poisson:3", "one", "two *"]
+    assert list(rows) == ["Poisson,", "one", "two *"]
     assert rows["two *"].td.contents[0] == f"{by_image(run, 'two', 'poisson:3').mean():.2f}"
     assert rows["one"].small.get_text() == "10 images"
     below = soup.figure.find_all("p")[-1].get_text()
@@ -189,7 +189,7 @@ def test_cards_are_compared_by_test_set(run, cards, in_process: Call) -> None:
     pd.testing.assert_series_equal(here.sort_index(), tests.sort_index(), rtol=1e-12)
     code, out, _ = in_process(compare_command.main, str(cards))
     value = scores(cards / "hidden")["psnr/testset:two/noise:gaussian:15"]["score_details"]["score"]
-    line = next(line for line in out.splitlines() if line.startswith("two gaussian:15"))
+    line = next(line for line in out.splitlines() if line.startswith("two, Gaussian σ = 15"))
     assert (
         code == 0 and f"{value:.2f} [" in line and "PSNR (dB), higher is better, by test set" in out
     )
@@ -216,8 +216,8 @@ def test_crops_are_called_so(run, tmp_path) -> None:
     frame.loc[frame.testset == "two", "photographs"] = 3
     frame.to_csv(copy / "testsets.csv", index=False)
     body = (make(copy, tmp_path / "card", "plain")[0] / "README.md").read_text()
-    assert "| `gaussian:15` on `one`, 10 crops |" in body
-    assert "| `gaussian:15` on `two`, 4 crops of 3 photographs |" in body
+    assert "| Gaussian σ = 15 on `one`, 10 crops |" in body
+    assert "| Gaussian σ = 15 on `two`, 4 crops of 3 photographs |" in body
 
 
 def test_a_card_without_test_sets_is_still_read(cards, tmp_path) -> None:

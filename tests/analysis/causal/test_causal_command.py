@@ -87,7 +87,7 @@ def test_recovery_and_ablation_are_those_made_by_hand(folder, capsys):
     assert row.mse_without == pytest.approx(without.mean(), rel=1e-4)
     assert row.loss == pytest.approx(10 * np.log10(without.sum() / under_b.sum()), abs=1e-3)
     out = " ".join(capsys.readouterr().out.split())
-    assert "Recovery by patching branches with features from gaussian:15: 4 crops" in out
+    assert "Recovery by patching branches with features from Gaussian σ = 15: 4 crops" in out
 
 
 def test_resumed_and_in_batches_of_other_sizes(folder):
@@ -156,7 +156,7 @@ def test_unchanged_branches_whole_streams_and_parts_of_them():
     joint = result.together.set_index("model")
     assert np.isnan(joint.recovery["stack"]) and "whole stream" in joint.reason["stack"]
     text = " ".join(result.sentences())
-    assert "The same under both noises in `own` under `gaussian:50`" in text
+    assert "The same under both noises in `own` under Gaussian σ = 50" in text
     assert "In `stack`, all patched branches are the whole stream" in text
     parts = trace({"stack": stack}, **how, branches="channels", progress=False).causal
     assert set(parts.status) == {"changed"} and len(parts) == 7

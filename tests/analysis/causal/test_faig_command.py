@@ -241,7 +241,7 @@ def test_values_that_do_not_exist_have_a_reason():
         for frame in (result.filters, result.layers, result.errors, result.reverting):
             assert set(frame.reason) == {reason}
         text = result.sentences()
-        assert f"No value for `gaussian:50`: {reason}." in text
+        assert f"No value for Gaussian σ = 50: {reason}." in text
         assert not any("nan" in t or "All attributions are 0" in t for t in text)
 
 
@@ -250,7 +250,7 @@ def test_one_photograph_cannot_choose_and_measure():
     result = discriminative_filters([stack(0), stack(1)], **how, steps=2)
     assert result.reverting.loss.isna().all() and set(result.reverting.reason) == {losses.ONE}
     text = " ".join(result.sentences())
-    assert f"No value for `gaussian:50`: {losses.ONE}." in text
+    assert f"No value for Gaussian σ = 50: {losses.ONE}." in text
     assert "faig_reverting" not in result.figures()
 
 

@@ -93,8 +93,8 @@ def test_files_columns_and_rows(folder):
     assert manifest["noises"] == ["gaussian:15", "poisson:3.5"] and len(manifest["crops"]) == 8
     assert {"torch", "numpy", "mtd"} <= set(manifest["versions"])
     words = " ".join(done.stdout.split())
-    assert "plain and hidden gaussian:15" in words
-    assert "hidden gaussian:15 against poisson:3.5" in words
+    assert "plain and hidden Gaussian, σ = 15" in words
+    assert "hidden Gaussian σ = 15 against Poisson α = 3.5" in words
     assert "noise CKA ceiling floor untrained" in words
     assert "mean over the last quarter of the blocks" in words and path.name in words
     assert "hidden: SwinIR, input mask 75-85% (pixel), attention mask 75% (always)" in done.stderr

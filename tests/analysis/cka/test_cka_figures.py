@@ -44,7 +44,7 @@ def test_figures_show_the_table():
         (
             cka_figures.heatmap(frame, "cross_noise"),
             matrix,
-            ("a under poisson:3", "a under gaussian:15"),
+            ("a under Poisson α = 3", "a under Gaussian σ = 15"),
         ),
         (cka_figures.heatmap(frame, "cross_model"), matrix.T, ("b", "a")),
     ):

@@ -38,14 +38,14 @@ def test_the_last_quarter_and_best_matches():
     models = cka_table(matrix, ("a", "gaussian:15"), ("b", "gaussian:15"))
     text = text_of(pd.concat([crossed, models]))
     assert "mean over the last quarter of the blocks" in text and "with 95%" not in text
-    assert "a gaussian:15 against poisson:3 0.500" in text
-    assert "a and b gaussian:15 0.500" in text
+    assert "a Gaussian σ = 15 against Poisson α = 3 0.500" in text
+    assert "a and b Gaussian, σ = 15 0.500" in text
     assert "(block 0.6, block 0.7) among the blocks of b is block 0.7, at 0.900" in text
     assert "best matches of the other blocks of a: 0.200." in text
     assert "is biased" not in text and "This run has no intervals" in text
     assert "ceiling" not in text and "untrained" not in text
     bounded = text_of(models, means_table(models, (0.4, 0.6)))
-    assert "0.500 [0.400, 0.600] for a and b under gaussian:15" in bounded
+    assert "0.500 [0.400, 0.600] for a and b under Gaussian σ = 15" in bounded
     text = text_of(models.assign(kernel="rbf", centering="highpass"))
     assert "RBF kernel, local mean removed" in text
 

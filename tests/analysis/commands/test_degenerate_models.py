@@ -128,8 +128,8 @@ def test_values_by_noise_are_blank_with_the_reason(networks, name):
         if name == "distributions":
             reason += HISTOGRAM[model]
         assert set(rows.reason) == {reason}
-        said = f"No value for {LAST} of `{model}` under `gaussian:15`, `poisson:3.5` and "
-        assert f"{said}`gaussian:50`: {reason}." in result.sentences()
+        said = f"No value for {LAST} of `{model}` under Gaussian σ = 15 and 50, and Poisson "
+        assert f"{said}α = 3.5: {reason}." in result.sentences()
     healthy = frame[frame.model == "plain"]
     assert healthy[value].notna().all() and set(healthy.reason) == {""}
     notes = analysis(name).notes(result.frames, result.manifest)
@@ -147,7 +147,7 @@ def test_a_noise_without_features_leaves_the_others(networks, name, broken_refer
     assert rows.reason["gaussian:50"].startswith(REASONS["broken"])
     if broken_reference:
         assert rows[value].isna().all()
-        assert rows.reason["gaussian:20"].endswith(" under gaussian:50, the reference")
+        assert rows.reason["gaussian:20"].endswith(" under Gaussian σ = 50, the reference")
     else:
         assert math.isnan(rows[value]["gaussian:50"]) and rows[value]["gaussian:20"] > 0
         assert rows.reason["gaussian:20"] == ""
@@ -178,7 +178,7 @@ def test_sensitivity_says_why_a_layer_has_no_change(networks):
     constant = "its features do not vary over clean images"
     assert reasons.to_dict() == {"plain": "", "dead": constant, "broken": REASONS["broken"]}
     assert (frame.change.isna() == (frame.reason != "")).all()
-    under = "under `gaussian:15` and `gaussian:50`"
+    under = "under Gaussian σ = 15 and 50"
     assert f"No value for last of `dead` {under}: {constant}." in result.sentences()
 
 

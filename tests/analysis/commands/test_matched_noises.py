@@ -20,6 +20,7 @@ from analysis.generalization import figures, noise_suite
 from analysis.generalization.comparison_strips import file_name
 from analysis.generalization.settings import GeneralizationSettings
 from analysis.text.matched_noises import NAME, sentences
+from analysis.text.noise_names import noise_label
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise.specs import parse
@@ -82,8 +83,8 @@ def test_sigma_of_every_crop_is_in_the_run_folder(run):
 def test_sentences_say_how_strong_it_is(run):
     sigma = run.frames[NAME].set_index("noise").loc[MATCHED[0]].sigma
     said = f"its σ is {sigma.min():.1f} to {sigma.max():.1f}, {sigma.mean():.1f} on average (8-bit"
-    (sentence,) = [text for text in run.sentences() if f"`{MATCHED[0]}` is Gaussian" in text]
-    assert "as strong on each image or crop as `poisson:3`: " in sentence and said in sentence
+    (sentence,) = [text for text in run.sentences() if "as strong as Poisson α = 3 is" in text]
+    assert "on each image or crop" in sentence and said in sentence
     assert len(sentences(run.frames)) == len(MATCHED) and sentences({}) == []
     one = run.frames[NAME].head(1)
     assert f"its σ is {one.sigma.item():.1f} (8-bit levels)." in sentences({NAME: one})[0]
@@ -104,8 +105,8 @@ def test_figures_show_it_without_a_level(run):
     drawn = run.figures()
     assert {"levels_psnr", "strip_isp"} <= set(drawn)
     (panel,) = [axes for axes in drawn["levels_psnr"].axes if axes.get_title() == "one level"]
-    labels = [label.get_text().replace("\n", "") for label in panel.get_xticklabels()]
-    assert labels == [*OTHERS, *MATCHED]
+    labels = ["".join(label.get_text().split()) for label in panel.get_xticklabels()]
+    assert labels == ["".join(noise_label(noise).split()) for noise in (*OTHERS, *MATCHED)]
     assert file_name(MATCHED[0]).startswith("strip_gaussian_poisson_3_")
     assert file_name(MATCHED[0]) != file_name("gaussian_poisson:3")
 

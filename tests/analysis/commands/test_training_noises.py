@@ -104,13 +104,13 @@ def test_what_the_option_says_against_a_checkpoint_is_said():
         "c": {"option": ["gaussian:0..55"], "checkpoint": "gaussian:0..gaussian:55"},
     }
     assert overruled(held) == [
-        "`a` is taken to be trained on `gaussian:50`, as `--in-distribution` says; its checkpoint "
-        "says `gaussian:15`."
+        "`a` is taken to be trained on Gaussian σ = 50, as `--in-distribution` says; its "
+        "checkpoint says Gaussian σ = 15."
     ]
     assert given_entry(three, [], SPECS) == {} and overruled({}) == []
     zoo = {"a": {"training": {"noise": "gaussian:15", "zoo": "kair/dncnn_15"}}}
     assert overruled(held, zoo)[0].endswith(
-        "; the entry `kair/dncnn_15` of the model zoo says `gaussian:15`."
+        "; the entry `kair/dncnn_15` of the model zoo says Gaussian σ = 15."
     )
 
 
@@ -133,7 +133,9 @@ def test_indices_are_over_noises_that_are_the_same_to_all():
         "gaussian:0": None,
     }
     said = " ".join(notes(found, SPECS))
-    assert "What `c` was trained on is unknown" in said and "trained on `gaussian:50`, and" in said
+    assert (
+        "What `c` was trained on is unknown" in said and "trained on Gaussian σ = 50, and" in said
+    )
     assert "gaussian:0" not in said
     assert splits({"c": None}, SPECS) == dict.fromkeys(SPECS)
     assert notes({"a": ["gaussian:15"]}, SPECS) == []

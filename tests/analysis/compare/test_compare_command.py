@@ -170,7 +170,7 @@ def test_models_of_unknown_training_have_no_psnr_drop(four, in_process):
     given = ("--in-distribution", "plain=gaussian:25", "--in-distribution", "dncnn=gaussian:15")
     code, _, err = in_process(compare_command.main, *FOUR, *FEW, *given)
     assert code == 2 and "none of them is one that all models were trained on (none of the" in err
-    assert "noises (plain), gaussian:15 (hidden, third, dncnn))" in err
+    assert "noises (plain), Gaussian σ = 15 (hidden, third, dncnn))" in err
 
 
 def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypatch):

@@ -101,7 +101,7 @@ def test_the_tables_and_the_object(cards: Path, in_process: Call) -> None:
     for result in record["evaluation_results"]:
         if result["metric_config"]["metric_id"] == "psnr":
             assert f"{result['score_details']['score']:.2f} [" in out
-    assert "hidden" in out and "gaussian:40" in out and "over all unseen noises" in out
+    assert "hidden" in out and "Gaussian, σ = 40" in out and "over all unseen noises" in out
     found = strict(in_process(command.main, str(cards), "--json")[1])
     assert found["results"]["scores"]["rows"] == 2 * len(record["evaluation_results"])
     assert {row["verdict"] for row in found["results"]["differences"]["records"]}

@@ -127,13 +127,27 @@ def test_rings_are_explained_where_there_are_some():
     assert {len(axes.lines) for axes in unknown.axes if axes.axison} == {1}
 
 
-def test_smoothing_is_the_stated_average():
-    values = np.random.default_rng(0).normal(size=20)
-    weights = [0.8 ** (19 - i) for i in range(20)]
-    expected = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-    assert smoothed(values, 0.8)[-1] == pytest.approx(expected, rel=1e-12)
-    assert smoothed(values, 0.8)[0] == values[0]
+@pytest.mark.parametrize("count", [1, 2, 5, 20])
+def test_smoothing_is_the_stated_average(count):
+    values = np.random.default_rng(0).normal(size=count)
+    found = smoothed(values, 0.8)
+    for t in range(count):
+        reach = min(t, count - 1 - t)
+        near = range(t - reach, t + reach + 1)
+        weights = [0.8 ** abs(i - t) for i in near]
+        expected = sum(w * values[i] for w, i in zip(weights, near, strict=True)) / sum(weights)
+        assert found[t] == pytest.approx(expected, rel=1e-12)
     assert np.array_equal(smoothed(values, 0.0), values)
+
+
+def test_a_smoothed_loss_starts_at_the_logged_one_and_does_not_lag_behind_it():
+    falling = [0.16, 0.059, 0.055, 0.052, 0.05]
+    found = smoothed(falling, 0.9)
+    assert found[[0, -1]] == pytest.approx([0.16, 0.05], rel=1e-12)
+    one_sided = (0.9 * falling[0] + falling[1]) / 1.9  # 0.107, although its bias is corrected
+    assert abs(found[1] - falling[1]) < 0.7 * abs(one_sided - falling[1])
+    line = np.linspace(3, 1, 9)
+    assert smoothed(line, 0.9) == pytest.approx(line, rel=1e-12)
 
 
 def test_the_figure_shows_the_noise_trained_on_first_and_the_loss_as_logged():
@@ -142,17 +156,20 @@ def test_the_figure_shows_the_noise_trained_on_first_and_the_loss_as_logged():
     drawn = figure(frame, {"one": ("poisson:3",)}, 0.9)
     panels = [axes for axes in drawn.axes if axes.axison]
     assert [axes.get_title() for axes in panels] == [
-        *("training loss", "poisson:3 (trained on)", "gaussian:15", "isp"),
+        "training loss",
+        "Poisson, α = 3 (trained on)",
+        "Gaussian, σ = 15",
+        "camera pipeline",
         "mean over the unseen noises",
     ]
     logged, smooth = panels[0].lines
     assert list(logged.get_ydata()) == [1.0 / step for step in range(1, 40)]
     assert np.array_equal(smooth.get_ydata(), smoothed(logged.get_ydata(), 0.9))
-    assert "EMA 0.9; faint: as logged" in drawn.get_suptitle()
+    assert "weights 0.9^distance; faint: as logged" in drawn.get_suptitle()
     means, ring = panels[-1].lines
     assert list(means.get_ydata()) == [25.5, 26, 27.5] and list(ring.get_xdata()) == [300]
     plain = figure(frame, {"one": ("poisson:3",)}, 0.0)
-    assert len(plain.axes[0].lines) == 1 and "EMA" not in plain.get_suptitle()
+    assert len(plain.axes[0].lines) == 1 and "weights" not in plain.get_suptitle()
 
 
 @pytest.mark.parametrize("runs, noises", [(1, 1), (2, 4), (8, 8)])
@@ -214,7 +231,7 @@ def test_each_run_may_have_been_trained_on_other_noises(folder, capsys):
     assert list(rows.unseen) == [2, 0, 2]  # no noise is neither
     assert list(rows.best_in_psnr) == [32, 27.5, 25] and rows.best_out_psnr[2] == 27.5
     out = " ".join(capsys.readouterr().out.split())
-    assert "gaussian:15, gaussian:50, trained on" in out
+    assert "Gaussian σ = 15, Gaussian σ = 50, trained on" in out
     assert "The unseen noises of the runs differ" in out
 
 

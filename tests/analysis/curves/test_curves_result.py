@@ -80,7 +80,9 @@ def test_curves_of_logs(logs, tmp_path):
     row = result.summary.set_index("run").loc["one"]
     assert (row.best_out_step, row.best_out_psnr, row.overfitting_gap) == (100, 23.0, 2.0)
     assert any("`one` 2.00 dB" in sentence for sentence in result.sentences())
-    assert "one  gaussian:15, trained on" in result.text() and list(result.figures()) == ["curves"]
+    assert "one  Gaussian σ = 15, trained on" in result.text() and list(result.figures()) == [
+        "curves"
+    ]
     assert not list(tmp_path.glob("runs"))
     again = CurvesResult.read(ANALYSIS, result.save(tmp_path / "out"))
     assert again.text() == result.text() and again.trained == result.trained

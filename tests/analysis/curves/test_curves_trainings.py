@@ -108,7 +108,8 @@ def test_tests_that_one_training_lacks_count_for_none(runs):
         under = rows[(rows.training == row.training) & (rows.noise == "poisson:3")]
         assert row.best_out_psnr == under.value.max()
     assert any(
-        "Not all trainings of `base` were tested under `isp`" in t for t in result.sentences()
+        "Not all trainings of `base` were tested under camera pipeline" in t
+        for t in result.sentences()
     )
 
 

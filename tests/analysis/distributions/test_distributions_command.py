@@ -146,7 +146,7 @@ def test_what_is_written_and_said(folder, capsys):
     assert "leave out one photograph at a time" in out and "this project's own preset" in out
     assert "With 4 photographs they are rough" in out and "illustration, not inference" in out
     assert "minus their own mean" in out and "Features before the last convolution" in out
-    assert "W1 of features before the last convolution from gaussian:15" in out
+    assert "W1 of features before the last convolution from Gaussian σ = 15" in out
 
 
 @pytest.mark.parametrize("crops", ["1", "2"])
@@ -192,6 +192,7 @@ def test_features_that_do_not_vary_have_no_numbers(folder, in_process):
     torch.save(network.state_dict(), "dead.pth")
     arguments = ("dead.pth", *FEW, *TWO, "--output-dir", "run")
     code, out, err = in_process(command.main, *arguments)
-    said = "input:conv_last of dead under gaussian:15, poisson:3.5 and isp: its features do not"
+    under = "under Gaussian σ = 15, Poisson α = 3.5 and camera pipeline"
+    said = f"input:conv_last of dead {under}: its features do not"
     assert code == 0 and f"No value for {said} vary by more" in " ".join(out.split()), err
     assert (folder / "run/histograms.csv").read_text() == "model,noise,layer,left,right,density\n"

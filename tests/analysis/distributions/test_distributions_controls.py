@@ -140,8 +140,8 @@ def test_a_distance_within_the_ceiling_is_no_difference(folder, capsys):
     result = measure_distances("plain.pth", noises=["gaussian:15@7", "gaussian:50"], **given)
     text = " ".join(result.sentences())
     assert "Excess of W1 over the ceiling, due to the kind of noise: " in text
-    assert "not shown in `plain` under `gaussian:15@7`" in text
-    assert "shown in `plain` under `gaussian:50`" in text
+    assert "not shown in `plain` under Gaussian σ = 15 (another draw, 7)" in text
+    assert "shown in `plain` under Gaussian σ = 50" in text
     assert "compare them with the ceiling, not with 0" in text and reading.NEAR_0 not in text
     lines = result.text().splitlines()
     heads = next(line for line in lines if line.startswith("model"))

@@ -72,7 +72,10 @@ def test_a_histogram_is_that_of_the_table(result):
 def test_the_first_model_and_noise_and_the_last_features_are_shown_by_default(result):
     axes = result.plot_histogram()
     assert axes.get_title() == "own" and axes.get_xlabel() == "feature value: input:body.2"
-    assert [part.get_label() for part in axes.patches] == ["gaussian:15", "poisson:3.5"]
+    assert [part.get_label() for part in axes.patches] == [
+        "Gaussian, σ = 15",
+        "Poisson, α = 3.5",
+    ]
     assert "body.0" in result.plot_histogram(layer="body.0").get_xlabel()
 
 

@@ -40,7 +40,9 @@ def test_the_papers_numbers_are_those_of_its_tables():
     lpips = [c.paper for c in claims() if c.finding == "table3c" and "LPIPS" in c.quantity]
     assert lpips == [pytest.approx(0.2917 - 0.2368)]
     levels = [
-        c for c in claims() if c.finding == "figure11" and "mixture:5, masked − b" in c.quantity
+        c
+        for c in claims()
+        if c.finding == "figure11" and "mixture level 5, masked − b" in c.quantity
     ]
     assert [c.paper for c in levels] == [pytest.approx(25.9 - 20.1)]
     with pytest.raises(BadInput, match="table3a"):
@@ -72,7 +74,7 @@ def test_the_page(study, tmp_path, in_process):
     assert verdict["PSNR under the mixture, input-80-90 − attention-only"] == AGREES
     assert verdict["PSNR under the mixture, input-80-90 − input-only"] == DISAGREES
     assert verdict["SRGA, baseline − masked, mean over unseen noises"] == UNDECIDED
-    assert verdict["PSNR under mixture:5, masked − baseline"] == UNTESTABLE
+    assert verdict["PSNR under mixture level 5, masked − baseline"] == UNTESTABLE
     html = (folder / "findings.html").read_text()
     text = html[html.index("<body") :]
     start = text.index(f"Of {len(frame)} claims of the paper, ")
@@ -192,9 +194,9 @@ def test_what_masks_cost_and_gain():
         columns=["noise", "in_distribution", "metric", "model", "mean"],
     )
     assert reading.masked_against_baseline(frame) == (
-        "PSNR of the pair's masked network minus its baseline's: -4.00 dB under `gaussian:15`, the "
-        "noise trained on; by means, without intervals, it is higher under 1 of 2 unseen noises, "
-        "from +2.00 dB under `poisson:2` to -0.50 dB under `isp`."
+        "PSNR of the pair's masked network minus its baseline's: -4.00 dB under Gaussian σ = 15, "
+        "the noise trained on; by means, without intervals, it is higher under 1 of 2 unseen "
+        "noises, from +2.00 dB under Poisson α = 2 to -0.50 dB under camera pipeline."
     )
     assert not reading.against_blur(frame)
     blur = [("poisson:2", 26.0), ("isp", 28.75), ("gaussian:15", 40.0)]

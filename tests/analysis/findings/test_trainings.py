@@ -156,13 +156,13 @@ def test_a_network_below_its_input_is_not_tested(study):
     ("noise", "psnr", "reason"),
     [
         ("poisson:3.5", 17.6, ""),
-        ("poisson:3.5", 18.2, "`poisson:3.5` has 18.2 dB, in the paper 17.4 dB"),
+        ("poisson:3.5", 18.2, "Poisson α = 3.5 has 18.2 dB, in the paper 17.4 dB"),
         ("poisson:3.5", 16.2, "has 16.2 dB, in the paper 17.4 dB"),
         ("spatial", 21.0, "has 21.0 dB, in the paper 22.3 to 25.7 dB"),
         ("isp", 29.0, ""),
         ("isp", 30.7, "has 30.7 dB, more than the paper's best network (29.4 dB)"),
         ("monte_carlo:64", 28.3, "more than the paper's best network (28.2 dB)"),
-        ("speckle:0.04", math.nan, "the noisy input under `speckle:0.04` was not measured"),
+        ("speckle:0.04", math.nan, "the noisy input under speckle variance 0.04 was not measured"),
     ],
 )
 def test_noise_of_another_strength_is_not_comparable(tmp_path, noise, psnr, reason):

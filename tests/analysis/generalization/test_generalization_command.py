@@ -105,7 +105,7 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
     assert set(results.seed) == {4} and results["quantize"].all()
     out = capsys.readouterr().out
     assert "6 crops of 32 x 32 from 4 images (bundled)" in out
-    assert "in distribution: gaussian:15 (plain, hidden), unknown (dncnn)" in out
+    assert "in distribution: Gaussian σ = 15 (plain, hidden), unknown (dncnn)" in out
     assert "What dncnn was trained on is unknown" in out and "noisy input" in out
     assert "illustration, not inference" in out and "preset" not in out
     means = results[results.metric == "psnr"].groupby(["noise", "model"]).value.mean()

@@ -29,7 +29,10 @@ def test_a_panel_for_each_kind_with_levels_and_one_for_the_rest():
     assert bands[0].get_paths()[0].vertices[:, 1].min() == pytest.approx(low)
     assert figure.axes[0].texts[0].get_text() == "trained on"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", NOISY]
-    assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["poisson:3", "isp"]
+    assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == [
+        "Poisson, α = 3",
+        "camera pipeline",
+    ]
 
 
 def test_noises_of_one_level_have_a_legend_too():
@@ -38,7 +41,7 @@ def test_noises_of_one_level_have_a_legend_too():
     assert figure is not None and len(figure.axes) == 1
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", NOISY]
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
-    assert ticks == ["gaussian:15\n(trained on)", "isp"]
+    assert ticks == ["Gaussian, σ = 15\n(trained on)", "camera pipeline"]
 
 
 def test_samples_per_pixel_fall_as_noise_grows():
@@ -71,7 +74,7 @@ def test_ranks_are_in_the_given_order_and_need_two_models():
     table = FRAME.pivot(index="model", columns="noise", values="mean_rank")
     noises = ["gaussian:15", "gaussian:50", "poisson:3", "isp"]
     assert np.array_equal(values, table.loc[["b", "a"], noises].to_numpy())
-    assert axes.get_xticklabels()[0].get_text() == "gaussian:15 (trained on)"
+    assert axes.get_xticklabels()[0].get_text() == "Gaussian, σ = 15\n(trained on)"
     gains = FRAME[FRAME.model != NOISY].gain
     assert len(axes.patches) == (gains < 0).sum() > 0
     assert generalization_figures.rank_map(FRAME[FRAME.model != "b"], ["a"]) is None

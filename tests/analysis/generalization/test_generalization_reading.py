@@ -80,7 +80,8 @@ def test_one_test_that_cannot_decide_among_others_is_said_to_be_so():
     frames["tests"].loc[frames["tests"].noise == "isp", "photographs"] = 5
     text = said(generalization_reading.noise_by_noise(frames, "psnr"))
     assert text == (
-        "Under `isp` too few images to tell (at least 10 photographs). Not shown under `poisson:3`."
+        "Under camera pipeline too few images to tell (at least 10 photographs). Not shown under "
+        "Poisson α = 3."
     )
 
 
@@ -111,7 +112,7 @@ def test_a_test_of_too_few_photographs_can_never_decide(draws, tests, cannot, ne
     assert grids is not None and (few in grids) == cannot
     if tests > 1:
         text = said(generalization_reading.noise_by_noise(frames, "psnr"))
-        assert (few in text) == cannot == ("Not shown under `isp`" not in text)
+        assert (few in text) == cannot == ("Not shown under camera pipeline" not in text)
 
 
 def test_the_only_unseen_noise_stands_for_all_of_them():
@@ -129,9 +130,9 @@ def test_noise_by_noise_needs_the_interval_and_the_corrected_test():
         "isp": (1.0, 0.5, 1.5, 0.3),
     }
     text = said(generalization_reading.noise_by_noise(benchmark(PAIR, {("a", "b"): of}), "psnr"))
-    assert "`a` under `gaussian:15` (by 2.00 dB)" in text
-    assert "`b` under `poisson:3` (by 1.00 dB)" in text
-    assert "Not shown under `isp`." in text
+    assert "`a` under Gaussian σ = 15 (by 2.00 dB)" in text
+    assert "`b` under Poisson α = 3 (by 1.00 dB)" in text
+    assert "Not shown under camera pipeline." in text
 
 
 def test_less_is_better_where_the_metric_says_so():
@@ -186,7 +187,7 @@ def test_worse_than_the_input_only_if_decided():
     frame = frames["noises"]
     frame.loc[frame.noise == "isp", ["gain", "gain_low", "gain_high"]] = [-2.0, -3.0, -1.0]
     text = said(generalization_reading.worse(frames, "psnr"))
-    assert "On average worse than the noisy input (shown): `a` under `isp`" in text
+    assert "On average worse than the noisy input (shown): `a` under camera pipeline" in text
     assert "by 2.00 dB [1.00, 3.00]" in text
     grid = summary.by_noise(frame, frames["generalization"], "psnr")
     assert "20.00!" in grid and "! worse than the noisy input" in grid

@@ -231,7 +231,7 @@ def test_single_noises_under_which_a_model_is_below_a_blur() -> None:
     frames["references"] = pd.concat([frames["references"], pd.DataFrame(own)])
     assert beyond.sentences(frames)[-1] == (
         "Shown to be below the blur under single unseen noises, by intervals that hold for all of "
-        "them at once: `a` under `isp` and `poisson:3`."
+        "them at once: `a` under camera pipeline and Poisson α = 3."
     )
     assert beyond.main(frames) == []
     before = frames["references"].drop(
@@ -285,7 +285,7 @@ def test_a_blur_that_calls_itself_a_network_is_not_beyond_its_filter() -> None:
     assert abs(joint.gain[beyond.FIXED_FILTER, OUTSIDE]) < 0.05
     text = said(found.sentences())
     assert "Beyond its fixed filter over all unseen noises, in PSNR" in text
-    assert "the best blur under `gaussian:15` on other photographs (china, flower)" in text
+    assert "the best blur under Gaussian σ = 15 on other photographs (china, flower)" in text
 
 
 def test_unknown_training_has_only_the_median() -> None:

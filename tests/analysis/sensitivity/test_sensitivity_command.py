@@ -177,7 +177,7 @@ def test_the_function_takes_modules_and_arrays_and_plots():
     part = frame[(frame.noise == "poisson:3.5") & (frame.model == "other")]
     (curve,) = (line for line in axes.get_lines() if line.get_label() == "other")
     assert np.asarray(curve.get_ydata()) == pytest.approx(part.gain.to_numpy())
-    assert axes.get_yscale() == "log" and "poisson:3.5" in axes.get_title()
+    assert axes.get_yscale() == "log" and "Poisson, α = 3.5" in axes.get_title()
     assert result.plot_gain(axes) is axes
     with pytest.raises(BadInput, match="'poisson:3'"):
         result.plot_gain(noise="poisson:3")

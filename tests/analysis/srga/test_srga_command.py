@@ -173,9 +173,7 @@ def test_what_is_written_and_said(folder, capsys):
     assert manifest["layers"] == dict.fromkeys(("plain", "hidden"), "input:conv_last")
     assert manifest["components"] == 23 and manifest["noises"][0] == "gaussian:15"
     out = " ".join(capsys.readouterr().out.split())
-    assert (
-        "SRGA of features before the last convolution against gaussian:15, lower is closer" in out
-    )
+    assert "SRGA of features before the last convolution against Gaussian σ = 15, lower" in out
     assert "24 patches of 16 x 16, 23 components, with 95% intervals" in out
     assert "With 4 photographs they are rough" in out and "illustration, not inference" in out
     assert out.count("24 patches are few") == 1 and "this project's own preset" in out

@@ -50,7 +50,7 @@ def test_own_modules_and_arrays_have_scores(result):
     assert set(frame.layer[:3]) == {"input:body.2"} and (frame.patches == 24).all()
     assert (frame.srga[frame.noise == frame.reference] == 0).all()
     assert frame.low.notna().sum() == 4 and result.manifest["crop"] == 16
-    assert "SRGA against `gaussian:15`" in result.sentences()[0]
+    assert "SRGA against Gaussian σ = 15" in result.sentences()[0]
 
 
 def test_points_and_bars_are_those_of_the_table(result):
@@ -66,7 +66,10 @@ def test_points_and_bars_are_those_of_the_table(result):
         assert points.get_ydata() == pytest.approx(rows.srga.to_numpy())
         ends = np.array([line[:, 1] for line in lines.get_segments()])
         assert ends == pytest.approx(rows[["low", "high"]].to_numpy())
-    assert [label.get_text() for label in axes.get_xticklabels()] == [*NOISES]
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "Poisson, α = 3.5",
+        "Gaussian, σ = 50",
+    ]
     assert "24 patches, 23 components; bars: rough 95% intervals over 6" in axes.get_title()
 
 

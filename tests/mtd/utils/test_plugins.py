@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from analysis.text import noise_labels
+from analysis.text.noise_names import noise_label
 from mtd.metrics import METRICS, Metric, metrics
 from mtd.metrics import registry as metric_registry
 from mtd.noise import Noise, kinds, parse
@@ -77,6 +78,7 @@ def test_a_noise_of_another_package(installed: Install) -> None:
         parse("stripe:1")
     labels = noise_labels
     assert labels.kind_label("stripes") == "stripes" and labels.level_unit("stripes") == "height"
+    assert noise_label("stripes:0.25@1") == "stripes, height 0.25 (another draw)"
     assert labels.level_falls("stripes") and not labels.level_falls("gaussian")
 
 
