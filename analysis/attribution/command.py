@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.commands.inputs import Models, RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.commands.run_folder import RunFolder
+    from analysis.text.answers import Answer
     from mtd.data.photographs import Photograph
 
     Frames = Mapping[str, pd.DataFrame]
@@ -139,6 +140,13 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.attribution import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """How many pixels each model uses, and how many of them from outside the window."""
     from analysis.attribution import reading
@@ -177,6 +185,7 @@ ANALYSIS = Analysis(
     terminal_table=terminal_table,
     sentences=sentences,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     mode=mode,
     table_names=("attribution", "attribution_by_training", "attribution_difference"),

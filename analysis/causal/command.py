@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.commands.run_folder import RunFolder
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -98,6 +99,13 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.causal import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """Which branches are shown to recover some of the error, and how far; or why none has a
     recovery."""
@@ -134,6 +142,7 @@ ANALYSIS = Analysis(
     terminal_table=terminal_table,
     sentences=sentences,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     table_names=(
         *("causal", "causal_together", "ablation", "causal_difference"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -154,6 +155,13 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     return [*reading.biased(frames), *reading.missing(frames), *illustration(manifest)]
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.cka import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The last quarter of the blocks under two noises."""
     from analysis.cka import reading_quarter
@@ -198,6 +206,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     notes=notes,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     trainings=True,
     mode=mode,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from analysis.commands.job import AnalysisJob
     from analysis.commands.result import Result
     from analysis.engine.observer import Batch, Observer
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -76,6 +77,7 @@ class Analysis:
             sentences without markup.
         notes: those of its sentences that must be known wherever its numbers are shown.
         main_sentences: those that matter most, for the top of a report; by default the first.
+        answer: the answer to the heading in one sentence; by default the first main sentence.
         terminal_table: the tables in short, as plain text.
         prepare: checks and completes the settings once the inputs are known.
         draws: how many other draws of each noise its controls need, for given noises, the first
@@ -117,6 +119,7 @@ class Analysis:
     pictures: Callable[[Frames, Manifest, Attachments], Mapping[str, Figure]] = no_pictures
     notes: Callable[[Frames, Manifest], list[str]] = no_sentences
     main_sentences: Callable[[Frames, Manifest], list[str]] | None = None
+    answer: Callable[[Frames, Manifest], Answer] | None = None
     terminal_table: Callable[[Frames, Manifest], str] | None = None
     prepare: Callable[[RunInputs, Any], Any] | None = None
     draws: Callable[[Sequence[str]], Mapping[str, int]] | None = None
@@ -144,6 +147,14 @@ class Analysis:
         about_noises = matched_noises.sentences(frames)
         about_models = [*same_weights(manifest), *self.about_trainings(manifest)]
         return [*about_models, *self.sentences(frames, manifest), *about_noises]
+
+    def answered(self, frames: Frames, manifest: Manifest) -> Answer:
+        """The answer to its heading; without a function for it, the first main sentence."""
+        from analysis.text.answers import of_sentences
+
+        if self.answer is not None:
+            return self.answer(frames, manifest)
+        return of_sentences((self.main_sentences or self.sentences)(frames, manifest))
 
     @property
     def all_table_names(self) -> tuple[str, ...]:

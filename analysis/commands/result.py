@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from analysis.commands.analysis import Analysis
     from analysis.commands.job import AnalysisJob
+    from analysis.text.answers import Answer
 
 WIDTH = 100
 """Columns of the terminal's text."""
@@ -99,6 +100,11 @@ class Result:
         """What follows from the tables, in Markdown."""
         with self._reading():
             return self.analysis.all_sentences(self.frames, self.manifest)
+
+    def answer(self) -> Answer:
+        """The answer to the heading of its section."""
+        with self._reading():
+            return self.analysis.answered(self.frames, self.manifest)
 
     def text(self) -> str:
         """The tables in short and what follows from them, as the terminal shows it."""

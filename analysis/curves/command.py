@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from analysis.curves.run_sources import Places
     from analysis.engine.image_quality import ImageQuality
     from analysis.engine.observer import Batch
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -120,6 +121,13 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.curves import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The step of each run that is best under unseen noise."""
     from analysis.curves import reading
@@ -150,6 +158,7 @@ ANALYSIS = Analysis(
     terminal_table=terminal_table,
     sentences=sentences,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     table_names=("summary", "summary_by_training", "curves", "curves_by_training"),
     trainings=True,

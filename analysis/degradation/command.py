@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analysis.degradation.observer import PooledFeatures
     from analysis.degradation.result import DegradationResult
     from analysis.engine.observer import Batch
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -142,6 +143,13 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     return [*reading.missing(frame), *reading.notes(frame, manifest)]
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.degradation import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """How much the last features sort by noise."""
     from analysis.degradation import reading
@@ -181,6 +189,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     notes=notes,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     trainings=True,
     table_names=("degradation", "degradation_ratio", "embedding", "degradation_by_training"),

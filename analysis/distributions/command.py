@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analysis.distributions.observer import FeatureHistograms
     from analysis.distributions.result import DistributionsResult
     from analysis.engine.observer import Batch
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -117,6 +118,13 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     return [note for notes in which for note in notes(frames)]
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.distributions import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The distance of each model's features from those under the reference."""
     from analysis.distributions import reading
@@ -157,6 +165,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     notes=notes,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     trainings=True,
     table_names=(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analysis.engine.observer import Batch
     from analysis.error.observer import ErrorDraws
     from analysis.error.result import ErrorResult
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -100,6 +101,13 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.notes(frames, manifest)
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.error import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """What the error consists of, and what makes models differ."""
     from analysis.error import reading
@@ -137,6 +145,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     notes=notes,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     trainings=True,
     needs_layers=False,

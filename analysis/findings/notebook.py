@@ -16,6 +16,7 @@ from analysis.findings.contrasts import TRAINED
 from analysis.findings.reading import TITLES, VERDICTS, Frames, by_level, digits, measured
 from analysis.findings.study import BY_TRAINING, CELLS, CLAIMS, SNAPSHOTS
 from analysis.findings.trainings import student
+from analysis.findings.verdicts import AGREES, DISAGREES, UNDECIDED, UNTESTABLE
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import bounded, number, plain
@@ -27,6 +28,23 @@ SCORES = (("psnr", "PSNR (dB)", 2), ("ssim", "SSIM", 4), ("lpips", "LPIPS", 4))
 """Metrics, their headings, and digits after the point."""
 
 MISSING = ("Not run here.",)
+
+
+BADGES = {
+    AGREES: ("agrees", "agree"),
+    DISAGREES: ("disagrees", "do not agree"),
+    UNDECIDED: ("undecided", "undecided"),
+    UNTESTABLE: ("untestable", "not testable here"),
+}
+"""Class and words of the badge of each verdict."""
+
+
+def badges(frames: Frames) -> Displayed:
+    """The number of claims with each verdict, as colored badges."""
+    found = frames[CLAIMS].verdict
+    return notebook_output.badges(
+        {kind: (int((found == name).sum()), words) for name, (kind, words) in BADGES.items()}
+    )
 
 
 def counts(frames: Frames) -> Displayed:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.engine.observer import Batch
     from analysis.generalization.inputs import BenchmarkInputs
     from analysis.generalization.result import GeneralizationResult
+    from analysis.text.answers import Answer
     from mtd.data.photographs import Photograph
 
     Frames = Mapping[str, pd.DataFrame]
@@ -149,6 +150,13 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.notes(frames, manifest)
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.generalization import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """Which model is best under unseen noise, whether that is decided, and what is below a blur."""
     from analysis.generalization import beyond, reading
@@ -184,6 +192,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     notes=notes,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     table_names=(
         *("results", "generalization", "noises", "tests", "references", "strips"),

@@ -6,10 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
+from analysis.generalization import answer as answers
 from analysis.generalization import figures, metrics, reading, summary
 from analysis.generalization.conditions import contestants
 from analysis.plotting.axes import new_axes
 from analysis.text import matched_noises, trainings
+from analysis.text.answers import Answer
 from analysis.text.equal_weights import same_weights
 from mtd.utils.errors import BadInput, one_of
 
@@ -54,6 +56,11 @@ class GeneralizationResult(Result):
     def strips(self) -> pd.DataFrame:
         """Which square of which image each comparison strip shows, and its PSNR."""
         return self.frames["strips"]
+
+    def answer(self, metric: str = "psnr") -> Answer:
+        """Which model is best under unseen noise, for one metric."""
+        with self._reading():
+            return answers.answer(self.frames, metric)
 
     def sentences(self, metric: str = "psnr") -> list[str]:
         """What follows from the tables, in Markdown, for one metric."""

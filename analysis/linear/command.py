@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.commands.job import AnalysisJob
     from analysis.commands.run_folder import RunFolder
     from analysis.linear.result import LinearResult
+    from analysis.text.answers import Answer
     from mtd.data.photographs import Photograph
 
     Frames = Mapping[str, pd.DataFrame]
@@ -112,6 +113,13 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.linear import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """Effective dimension and SURE of each model."""
     from analysis.linear import reading
@@ -152,6 +160,7 @@ ANALYSIS = Analysis(
     terminal_table=terminal_table,
     sentences=sentences,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     trainings=True,
     table_names=(

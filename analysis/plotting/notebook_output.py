@@ -116,6 +116,33 @@ def verdict(text: str, below: Iterable[str] = ()) -> Displayed:
     return Displayed({"text/html": markup, "text/plain": "\n".join([text, *lines])})
 
 
+def paragraph(text: str) -> Displayed:
+    """A sentence of Markdown in a paragraph of its own, as the answer of a section."""
+    markup = f'<p class="lead">{as_html_text(text)}</p>'
+    return Displayed({"text/html": markup, "text/plain": text})
+
+
+def answers(rows: Iterable[Mapping[str, str]]) -> Displayed:
+    """The answers of a page in a table.
+
+    Args:
+        rows: by heading, a text, both Markdown; `section` is a heading of the page, to which it
+            links.
+    """
+    all_rows = list(rows)
+    heads = list(all_rows[0]) if all_rows else ["section"]
+    head = "".join(f'<th scope="col">{as_html_text(name)}</th>' for name in heads)
+    body = []
+    for row in all_rows:
+        cells = {name: as_html_text(text) for name, text in row.items()}
+        anchor = html.escape(row["section"].lower().replace(" ", "-"))
+        cells["section"] = f'<a href="#{anchor}">{html.escape(row["section"])}</a>'
+        body.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells.values())}</tr>")
+    text = f'<table class="answers"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
+    plain = "\n".join("; ".join(filter(None, row.values())) for row in all_rows)
+    return Displayed({"text/html": f"{text}</table>", "text/plain": plain})
+
+
 def glossary(terms: Iterable[tuple[str, str, str]]) -> Displayed:
     """A list of terms.
 

@@ -27,7 +27,7 @@ from analysis.text.terminal import plural
 WIDTH = 4.4
 """Inches; on a phone the text of a wider figure would be too small."""
 
-ROW, FRAME = 0.21, 0.8
+ROW, FRAME = 0.19, 0.8
 """Height of a noise, and of what is around them, in inches."""
 
 MOST = 6

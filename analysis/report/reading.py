@@ -25,12 +25,13 @@ from analysis.plotting.notebook_output import Displayed
 from analysis.report import figures, glossary, verdict
 from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK
+from analysis.text.answers import Answer
 from analysis.text.markdown import code, escaped
 from analysis.text.noise_names import noise_words
 from mtd.utils.errors import BadInput
 
-SHORT = 3
-"""Number of sentences of each section in the summary."""
+COMPARED = 4
+"""Up to so many models have a column of numbers in the summary."""
 
 LAYERS = 40
 """Number of layer names that are printed; a longer list is abridged."""
@@ -118,20 +119,34 @@ def models(path: Path) -> dict[str, Mapping[str, Any]]:
     return {}
 
 
-def anchor(heading: str) -> str:
-    """The anchor of a heading on a page (`analysis.pages.html`), and in Markdown on GitHub."""
-    return heading.lower().replace(" ", "-")
-
-
-def in_short(path: Path) -> list[str]:
-    """The main results of each section, with a link to it."""
-    lines = []
+def answers(path: Path) -> list[dict[str, str]]:
+    """A row for each section: its answer, the evidence, and a number of each model, if few."""
+    names = list(models(path))
+    columns = names if len(names) <= COMPARED else []
+    rows = []
     for name in sections(path):
-        results = " ".join(main_sentences(path / name, name)[:SHORT])
-        if results:
-            heading = report_sections.headings()[name]
-            lines.append(f"[{heading}](#{anchor(heading)}): {results}")
-    return lines or ["This report has no finished section."]
+        found = answered(path / name, name)
+        if found is not None:
+            row = {"section": report_sections.headings()[name], "answer": f"{found.text}."}
+            row |= {"evidence": found.evidence or "–"}
+            rows.append(
+                row
+                | {"number": found.quantity or "–"}
+                | {escaped(model): found.values.get(model, "–") for model in columns}
+            )
+    return rows
+
+
+def in_short(path: Path) -> Displayed:
+    """The answers of all sections as a table."""
+    return notebook_output.answers(answers(path))
+
+
+def answered(folder: Path, name: str) -> Answer | None:
+    """The answer of a section; None of one without tables."""
+    record = report_sections.records().get(name)
+    frames = read_tables(folder, record.table_names) if record else {}
+    return record.answered(frames, read_manifest(folder)) if record and frames else None
 
 
 def main_sentences(folder: Path, name: str) -> list[str]:

@@ -430,9 +430,8 @@ def references(evidence: Evidence) -> list[str]:
     )
     more = f", best {FEW} of {len(rows)} models" if len(rows) > FEW else ""
     end = f": {words.pop()}" if len(words) == 1 else ""
-    return [
-        f"Minus the best classical reference ({in_words(rows[0]['reference'])}){more}: {each}{end}."
-    ]
+    name = in_words(rows[0]["reference"])
+    return [f"Gain over the best classical reference ({name}){more}: {each}{end}."]
 
 
 def in_words(reference: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analysis.engine.observer import Batch
     from analysis.sensitivity.observer import LayerChanges
     from analysis.sensitivity.result import SensitivityResult
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -100,6 +101,13 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     return [*reading.small_spreads(frame), *reading.conditions(frame, manifest)]
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.sensitivity import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """How much of the noise each model leaves in its output."""
     from analysis.sensitivity import reading
@@ -138,6 +146,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     notes=notes,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     table_names=("sensitivity", "sensitivity_by_training", "sensitivity_ratio"),
     trainings=True,

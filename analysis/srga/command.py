@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from analysis.srga.fits import AllFits
     from analysis.srga.observer import DeepFeatures
     from analysis.srga.result import SRGAResult
+    from analysis.text.answers import Answer
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -183,6 +184,13 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     return [*reading.comparable(scores), *(note for notes in which for note in notes(frames))]
 
 
+def answer(frames: Frames, manifest: Manifest) -> Answer:
+    """The answer to its heading, in one sentence."""
+    from analysis.srga import answer as answers
+
+    return answers.answer(frames)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The score of each model under noises other than the reference."""
     from analysis.srga import reading
@@ -220,6 +228,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     notes=notes,
     main_sentences=main_sentences,
+    answer=answer,
     result=result,
     mode=mode,
     trainings=True,

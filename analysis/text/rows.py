@@ -32,6 +32,12 @@ def ends(frame: pd.DataFrame, column: str) -> tuple[Row, Row]:
     return records(frame.iloc[[low]])[0], records(frame.iloc[[high]])[0]
 
 
+def means_by_model(frame: pd.DataFrame, column: str) -> dict[str, float]:
+    """The mean of a column over the rows of each model; NaN where one has no value."""
+    means = frame[column].astype(float).groupby(frame.model, sort=False).mean()
+    return {str(model): float(value) for model, value in means.items()}
+
+
 def p_values(frame: pd.DataFrame, columns: Sequence[str], digits: int) -> pd.DataFrame:
     """A table in which no p-value is rounded to 0: columns with such values become text.
 

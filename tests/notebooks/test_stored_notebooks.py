@@ -102,7 +102,7 @@ def test_there_is_a_notebook_for_every_section_and_ids_are_their_own():
     assert len({id for id, _ in ids}) == len(ids)
     assert all(id.startswith(f"{name}-") for id, name in ids)
     for name, heading in headings.items():
-        assert notebooks.stored(name).cells[0].source.startswith(f"## {heading}\n")
+        assert notebooks.stored(name).cells[0].source == f"## {heading}"
     for name in ("report", "findings"):
         assert notebooks.stored(name).cells[0].source.startswith("# ")
     assert sum(tagged(cell, "sections") for cell in notebooks.stored("report").cells) == 1
@@ -236,7 +236,7 @@ def test_names_of_models_are_shown_as_they_are(outputs):
             # outside of code, whatever Markdown would read is escaped
             plain = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", output.data["text/markdown"])
             assert "<b>" not in plain and "_under_" not in plain and "[l](u)" not in plain, id
-    assert "`<b>bold | x`" in done.with_id("report-short")["text/markdown"]
+    assert "<code>&lt;b&gt;bold | x</code>" in done.with_id("report-short")["text/html"]
     models = done.with_id("report-models")["text/html"]
     assert all(html.escape(model) in models for model in (NAMES if name == "many" else NAMES[1:2]))
 
@@ -249,8 +249,12 @@ def test_every_section_says_what_follows(outputs):
         lines = done.with_id(f"{section}-says")["text/markdown"].splitlines()
         assert lines and all(line.startswith("- ") for line in lines)
         assert re.search(r"\d", lines[0]), section
-    short = done.with_id("report-short")["text/markdown"].splitlines()
-    assert len(short) == len(sections)
+        answer = done.with_id(f"{section}-answer")["text/plain"]
+        assert answer.endswith(".") and not re.search(r"\[[-+\d]", answer), section
+    short = done.with_id("report-short")["text/html"]
+    assert short.count("<tr>") == len(sections) + 1
+    found = re.findall("<td>(too few images|not shown|shown|–)</td>", short)
+    assert len(found) >= len(sections)
 
 
 def test_sections_that_follow_do_not_change_the_report(outputs):

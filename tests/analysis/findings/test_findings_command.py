@@ -120,6 +120,9 @@ def test_sentences_of_the_overview(study):
         f"**{counts[DISAGREES]}** do not agree, **{counts[UNDECIDED]}** are undecided and "
         f"**{counts[UNTESTABLE]}** are not testable here."
     )
+    shown = notebook.badges({"claims": rows}).data
+    assert f'<li class="badge agrees"><strong>{counts[AGREES]}</strong> agree' in shown["text/html"]
+    assert shown["text/plain"].endswith(f"{counts[UNTESTABLE]} not testable here")
     missing = int(rows.reason.str.startswith("not run").sum())
     assert f"{missing} need a run that is missing" in why
     lines = notebook.count_by_finding({"claims": rows}).data["text/plain"].splitlines()

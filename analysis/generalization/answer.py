@@ -1,0 +1,53 @@
+"""The answer of the benchmark to its heading."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from analysis.generalization.metrics import facts
+from analysis.generalization.pairwise_tests import over_unseen
+from analysis.generalization.summary import scores_of_models
+from analysis.text.answers import ENDINGS, Answer
+from analysis.text.markdown import code, number
+from analysis.text.rows import records
+
+
+def answer(frames: Mapping[str, pd.DataFrame], metric: str = "psnr") -> Answer:
+    """Which model has the best mean under unseen noise, and whether that is shown."""
+    about, rows = facts(metric), records(scores_of_models(frames, metric))
+    columns = {
+        "out_of_distribution": "under unseen noise",
+        "mean": "over all noises",
+        "in_distribution": "under the noise trained on",
+    }
+    column = next(
+        (c for c in columns if any(math.isfinite(row.get(c, math.nan)) for row in rows)), ""
+    )
+    if not column:
+        return Answer(f"No model has a {about.label} here")
+
+    def text(value: float) -> str:
+        return " ".join(filter(None, (number(value, about.digits), about.unit)))
+
+    values = {str(row["model"]): row.get(column, math.nan) for row in rows}
+    known = [model for model, value in values.items() if math.isfinite(value)]
+    quantity = f"{about.label}, {columns[column].removeprefix('under ').removeprefix('over ')}"
+    shown = {model: text(value) for model, value in values.items()}
+    best, where = known[0], columns[column]
+    lead = f"{code(best)} has a mean {about.label} of {shown[best]} {where}"
+    if len(known) == 1:
+        return Answer(lead, "", quantity, shown)
+    other = known[1]
+    test = over_unseen(frames, metric, best, other)
+    next_ = "the next" if len(known) > 2 else code(other)
+    lead = (
+        f"{lead}, against {shown[other]} of {code(other)}"
+        if len(known) > 2
+        else (f"{lead}, {next_} {shown[other]}")
+    )
+    if test is None or not math.isfinite(test.value):
+        return Answer(f"{lead}; there is no paired test", "", quantity, shown)
+    return Answer(lead, test.verdict, quantity, shown, ENDINGS[test.verdict])

@@ -1,0 +1,19 @@
+"""The answer of the local linear map to its heading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from analysis.text.answers import Answer, between, compared, judged
+from analysis.text.model_differences import ModelDifferences
+from analysis.text.rows import means_by_model
+
+
+def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
+    """How much of the input passes: the effective dimension, mean over noises."""
+    values = means_by_model(frames["linear"], "effective_dimension")
+    effect = between(ModelDifferences.read(frames, "linear_difference", "effective_dimension"))
+    what = "The number of directions of the input that pass (effective dimension)"
+    return compared(what, "effective dimension", values, judged(effect), 0)

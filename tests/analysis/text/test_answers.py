@@ -1,0 +1,116 @@
+"""Answers of sections: one sentence without intervals, with evidence and a number of each model."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.cka import answer as cka_answer
+from analysis.curves import answer as curves_answer
+from analysis.error import answer as error_answer
+from analysis.generalization import answer as generalization_answer
+from analysis.report import reading
+from analysis.stats.model_differences import MEAN
+from analysis.text.answers import Answer, between, compared, judged, of_sentences
+from analysis.text.model_differences import ModelDifferences
+from tests.helpers.benchmark_frames import NAN, PAIR, benchmark
+from tests.helpers.paths import ROOT
+
+EXAMPLE = ROOT / "reports/example"
+WORDS = {"", "shown", "not shown", "too few images"}
+
+
+def test_every_section_of_the_example_has_an_answer_without_intervals():
+    rows = reading.answers(EXAMPLE)
+    assert [row["section"] for row in rows] == [
+        about
+        for name, about in reading.report_sections.headings().items()
+        if name in reading.sections(EXAMPLE)
+    ]
+    for row in rows:
+        assert row["answer"].endswith(".") and not re.search(r"\[[-+\d]", row["answer"])
+        assert row["evidence"] in {"–", "too few images"}  # of four photographs
+        assert "shown" not in row["answer"]
+        assert row["baseline"] != "–" != row["masked"]
+
+
+def test_what_is_not_shown_is_not_said():
+    values = {"a": 0.5, "b": 0.41}
+    assert "smaller" in compared("It", "x", values, "shown").sentence
+    for evidence in WORDS - {"shown"}:
+        assert "smaller" not in compared("It", "x", values, evidence).sentence
+    assert compared("It", "x", {"a": 1.0}, "shown") == Answer(
+        "It is 1.00 in `a`.", "", "x", {"a": "1.00"}
+    )
+    many = compared("It", "x", {"a": 1.0, "b": 3.0, "c": 2.0, "d": NAN}, "shown", 0, "dB")
+    assert many.sentence == "It goes from 1 dB in `a` to 3 dB in `b`, of 3 models."
+    assert many.values["d"].startswith("–")
+    assert compared("It", "x", {"a": NAN}).sentence == "It has no value here."
+
+
+@given(st.lists(st.floats(-9, 9) | st.just(NAN), max_size=5), st.sampled_from(sorted(WORDS)))
+def test_an_answer_is_one_sentence(values, evidence):
+    found = compared("The value", "value", {f"m{i}": v for i, v in enumerate(values)}, evidence)
+    assert found.sentence.startswith("The value ") and found.sentence.endswith(".")
+    assert "nan" not in found.sentence and len(found.values) == len(values)
+
+
+def rows_of(low: float, high: float, photographs: int = 24, noise: str = MEAN) -> pd.DataFrame:
+    row = {"model_a": "a", "model_b": "b", "noise": noise, "value": (low + high) / 2, "low": low}
+    row |= {"high": high, "photographs": photographs, "difference": (low + high) / 2}
+    return pd.DataFrame([row | {"measure": "leak"}, row | {"measure": "damage"}])
+
+
+def test_differences_are_judged_by_the_one_rule():
+    for (low, high, photographs), word in {
+        (0.1, 0.3, 24): "shown",
+        (-0.1, 0.3, 24): "not shown",
+        (0.1, 0.3, 4): "too few images",
+    }.items():
+        of = ModelDifferences(rows_of(low, high, photographs), "x.csv")
+        assert judged(between(of)) == word
+        frames = {"quarter_difference": rows_of(low, high, photographs)}
+        assert cka_answer.evidence(frames) == word
+    three = pd.concat([rows_of(1, 2), rows_of(1, 2).assign(model_b="c")])
+    assert between(ModelDifferences(three, "x.csv")) is None and judged(None) == ""
+    both = pd.concat([rows_of(1, 2), rows_of(-2, -1)])
+    assert cka_answer.evidence({"quarter_difference": both}) == "not shown"  # which way?
+
+
+def test_the_error_says_what_each_model_does_worse():
+    frame = pd.DataFrame({"model": ["a", "b"], "leak_share": [0.8, 0.3]})
+    rows = rows_of(1.0, 2.0)
+    rows.loc[1, ["value", "low", "high"]] = [-1.0, -2.0, -0.5]
+    found = error_answer.answer({"error": frame, "error_difference": rows})
+    assert found.sentence == (
+        "Of the error, averaged over noises, 80% in `a` and 30% in `b` is noise that leaks "
+        "through; `a` lets more noise through and `b` loses more detail: shown."
+    )
+    assert found.evidence == "shown" and found.values == {"a": "80%", "b": "30%"}
+    assert error_answer.answer({"error": frame[:1]}).evidence == ""
+
+
+def test_the_benchmark_names_the_best_two():
+    joint = {("a", "b"): {"out of distribution": (-5.0, -6.0, -4.0, 0.001)}}
+    found = generalization_answer.answer(benchmark(PAIR, joint))
+    assert found.sentence == (
+        "`b` has a mean PSNR of 25.00 dB under unseen noise, `a` 20.00 dB: shown."
+    )
+    assert generalization_answer.answer(benchmark({"a": (30.0, 20.0)})).evidence == ""
+
+
+@pytest.mark.parametrize(("best", "words"), [(100, "before the end"), (200, "at the end")])
+def test_curves_say_whether_training_was_stopped_too_late(best, words):
+    row = {"run": "a", "best_out_psnr": 25.0, "best_out_step": best, "last_out_step": 200}
+    found = curves_answer.answer({"summary": pd.DataFrame([row])})
+    assert words in found.sentence and found.values == {"a": "25.00 dB"}
+
+
+def test_sections_without_an_answer_of_their_own_give_their_first_sentence():
+    found = of_sentences(["Cost of [x](#y): 1.0 dB [+0.5, +1.5] in `a`: shown.", "More."])
+    assert found == Answer("Cost of [x](#y): 1.0 dB in `a`: shown", "shown")
+    assert of_sentences([]).sentence
