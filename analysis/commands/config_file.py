@@ -85,26 +85,17 @@ def of_run(parser: ConfiguredParser, folder: Path) -> Given:
         BadInput: no run folder, one of another command, or one that was written from Python.
     """
     manifest, log = read_manifest(folder), read_log(folder)
-    recorded = log[-1].get("command") if log else None
-    try:
-        words = shlex.split(recorded) if isinstance(recorded, str) else []
-    except ValueError:
-        raise BadInput(f"{folder}: run.json is damaged (command)") from None
-    if words[:3] == ["python", "-m", parser.module]:
-        words = words[3:]
-    elif words:
-        raise BadInput(
-            f"{folder}: made by {' '.join(words[:3])}; give it to that command, or the run folder "
-            f"of a {parser.prog}"
-        )
-    elif manifest.get("analysis") == parser.module.partition(".")[2] and "arguments" in manifest:
-        words = list(manifest["arguments"])
-    else:
+    begun, *later = [parser.split(words) for words in commands_of(parser, folder, log)] or [[]]
+    if not begun and manifest.get("analysis") == parser.module.partition(".")[2]:
+        begun = parser.split(manifest.get("arguments", []))
+    if not begun:
         raise BadInput(
             f"{folder}: no command line in it, as it was written from Python; give its settings as "
             "options, or in a .toml file"
         )
-    found = [one for one in parser.split(words) if one[0] not in OF_ONE_RUN]
+    # the last one: a report may have got more sections; not one that made a page of the folder
+    same = [one for one in [begun, *later] if models_of(parser, one) == models_of(parser, begun)]
+    found = [one for one in same[-1] if one[0] not in OF_ONE_RUN]
     if remote := next((text for _, texts in found for text in texts if "://" in text), None):
         raise BadInput(
             f"{folder}: names {remote}, which would be downloaded; give the run's models and "
@@ -114,6 +105,37 @@ def of_run(parser: ConfiguredParser, folder: Path) -> Given:
     if isinstance(device, str) and "device" not in {name for name, _ in found}:
         found.append(("device", [f"--device={device}"]))
     return found
+
+
+def commands_of(
+    parser: ConfiguredParser, folder: Path, log: Sequence[Mapping[str, Any]]
+) -> list[list[str]]:
+    """The arguments of each start of a run, the first one first; none if it has no command.
+
+    Raises:
+        BadInput: it is of another command, or damaged.
+    """
+    found = []
+    for entry in log:
+        recorded = entry.get("command")
+        try:
+            words = shlex.split(recorded) if isinstance(recorded, str) else []
+        except ValueError:
+            raise BadInput(f"{folder}: run.json is damaged (command)") from None
+        if words[:3] == ["python", "-m", parser.module]:
+            found.append(words[3:])
+        elif words:
+            raise BadInput(
+                f"{folder}: made by {' '.join(words[:3])}; give it to that command, or a run "
+                f"folder of {parser.prog}"
+            )
+    return found
+
+
+def models_of(parser: ConfiguredParser, given: Given) -> Given:
+    """The positional arguments, and models of the user's own class."""
+    names = {CODE, *(action.dest for action in parser._actions if not action.option_strings)}
+    return [one for one in given if one[0] in names]
 
 
 def of_table(parser: ConfiguredParser, table: Mapping[str, Any], place: str) -> Iterator[str]:

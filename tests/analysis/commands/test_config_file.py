@@ -151,6 +151,14 @@ def test_code_that_the_command_line_names_is_run(tmp_path):
     assert found == ["--model=own:net", "--checkpoint=a.pth", "--crop=16"]
 
 
+def test_a_run_that_was_gone_on_with_is_repeated_as_a_whole(tmp_path):
+    run = run_folder(tmp_path / "run", "")
+    commands = ["a.pth --crop 16", "a.pth --crop 16 --limit 2 --resume", f"{run} --quiet"]
+    log = [{"command": COMMAND + command} for command in commands]
+    (run / "run.json").write_text(json.dumps({"runs": log}))
+    assert expanded("--config", str(run)) == ["a.pth", "--crop=16", "--limit=2"]
+
+
 def test_a_report_is_repeated():
     known = report.parser()
     known.parse_args(["--config", str(ROOT / "reports/example")])
