@@ -44,7 +44,7 @@ def test_what_is_not_shown_is_not_said():
     for evidence in WORDS - {"shown"}:
         assert "smaller" not in compared("It", "x", values, evidence).sentence
     assert compared("It", "x", {"a": 1.0}, "shown") == Answer(
-        "It is 1.00 in `a`.", "", "x", {"a": "1.00"}
+        "It is 1.00 in `a`", "", "x", {"a": "1.00"}
     )
     many = compared("It", "x", {"a": 1.0, "b": 3.0, "c": 2.0, "d": NAN}, "shown", 0, "dB")
     assert many.sentence == "It goes from 1 dB in `a` to 3 dB in `b`, of 3 models."
