@@ -21,6 +21,7 @@ from analysis.report.settings import BENCHMARK
 from analysis.report.verdict import Evidence
 from analysis.text.markdown import listed, number, side
 from analysis.text.names import wrapped
+from analysis.text.noise_names import noise_label, noise_words
 from analysis.text.rows import records
 from analysis.text.terminal import plural
 
@@ -66,7 +67,7 @@ def labels(tested: pd.DataFrame) -> dict[str, str]:
     """What each noise is called, with a mark on those that some model was trained on."""
     trained = tested.in_distribution.eq(True).groupby(tested.noise, sort=False).any()
     return {
-        str(noise): wrapped(f"{noise}{' (trained)' if own else ''}", 34)
+        str(noise): wrapped(f"{noise_label(noise)}{' (trained)' if own else ''}", 34)
         for noise, own in trained.items()
     }
 
@@ -128,7 +129,7 @@ def differences(evidence: Evidence) -> Main:
         point(axes, place, (test.value, test.low, test.high), color)
         value = number(test.value, about.digits, signed=True)
         clear = "" if test.side else ", the interval includes 0"
-        each.append(f"{value} {about.unit} for {JOINT.get(noise, noise)}{clear}")
+        each.append(f"{value} {about.unit} for {JOINT.get(noise, noise_words(noise))}{clear}")
     model_styles.add(figure, models, lines=False)
     return Main(
         figure,

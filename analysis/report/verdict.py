@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.run_manifest import read_manifest
-from analysis.commands.run_tables import read_tables
+from analysis.commands.run_tables import read_tables, reading
 from analysis.generalization import beyond
 from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import (
@@ -138,8 +138,13 @@ class Evidence:
 
 
 def headline(folder: Path) -> str:
-    """The verdict on a report's models as plain text: one line for a terminal."""
-    return plain(verdict(Evidence.read(folder)))
+    """The verdict on a report's models as plain text: one line for a terminal.
+
+    Raises:
+        BadInput: a table is damaged.
+    """
+    with reading(folder):
+        return plain(verdict(Evidence.read(folder)))
 
 
 def lines(folder: Path) -> list[str]:
