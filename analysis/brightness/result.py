@@ -33,11 +33,14 @@ class BrightnessResult(Result):
         """Share of pixels at each level of brightness; `clean` stands among the models."""
         return self.frames["histograms"]
 
-    def plot_histograms(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
+    def plot_histograms(
+        self, ax: Axes | None = None, *, noise: str | None = None, style: str = "screen"
+    ) -> Axes:
         """Histograms of the outputs under one noise, dashed those of the clean images.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noise: one of the run; the first one by default.
 
         Raises:

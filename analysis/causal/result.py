@@ -85,11 +85,14 @@ class CausalResult(Result):
         """
         return self.frames["causal_difference"]
 
-    def plot_recovery(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
+    def plot_recovery(
+        self, ax: Axes | None = None, *, noise: str | None = None, style: str = "screen"
+    ) -> Axes:
         """Recovery per branch over depth under one noise, a line for each model and kind.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noise: one of the run but the reference; the first one by default.
 
         Raises:
@@ -97,7 +100,9 @@ class CausalResult(Result):
         """
         return self._plot(self.causal, "recovery", figures.RECOVERY, ax, noise)
 
-    def plot_ablation(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
+    def plot_ablation(
+        self, ax: Axes | None = None, *, noise: str | None = None, style: str = "screen"
+    ) -> Axes:
         """Loss per branch that is replaced by its mean, over depth; see `plot_recovery`.
 
         Raises:

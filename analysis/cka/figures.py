@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 
 from analysis.cka import measures
 from analysis.plotting import model_styles, trainings
-from analysis.plotting.figure_style import new_figure
+from analysis.plotting.figure_style import PAPER, current, new_figure
 from analysis.plotting.model_styles import short
 from analysis.text.noise_names import noise_words
 
@@ -128,7 +128,7 @@ def heatmaps(
     columns: int = 3,
 ) -> Figure:
     """Matrices side by side, at most `columns` in a row, with one color scale."""
-    columns = min(columns, len(parts))
+    columns = min(columns, len(parts), 3 if current() is PAPER else columns)
     rows = -(-len(parts) // columns)
     side = 3.0 + 0.14 * max(max(p.values.shape) for p in parts)
     side *= min(1.0, 4.2 / (columns + 0.2))  # more in a row are smaller

@@ -85,6 +85,7 @@ class CKAResult(Result):
         *,
         models: tuple[str, str] | str | None = None,
         noises: tuple[str, str] | str | None = None,
+        style: str = "screen",
     ) -> Axes:
         """Layer × layer heat map of one pair of views; the first of the run by default.
 
@@ -92,6 +93,7 @@ class CKAResult(Result):
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             models: a model, or two.
             noises: a noise, or two.
 
@@ -120,11 +122,18 @@ class CKAResult(Result):
         figures.draw(ax, panel, figures.scale(self.cells))
         return ax
 
-    def plot_depth(self, ax: Axes | None = None, *, noises: tuple[str, str] | None = None) -> Axes:
+    def plot_depth(
+        self,
+        ax: Axes | None = None,
+        *,
+        noises: tuple[str, str] | None = None,
+        style: str = "screen",
+    ) -> Axes:
         """Each layer under one noise against itself under another, over depth.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noises: the reference and another noise; the first pair of the run by default.
 
         Raises:

@@ -133,6 +133,7 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
         command=output.command,
         ranks=ranks,
         record=recovery.record(job.changes),
+        drawing=output.drawing,
     )
     if reason:
         messages.note(f"{path} is computed anew: {reason}", quiet=output.quiet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import (
@@ -17,6 +17,8 @@ from typing import (
     get_type_hints,
 )
 
+from analysis.commands import drawing
+from analysis.commands.drawing import Drawing
 from analysis.commands.settings import Option, Options, Settings, convert, plain
 from mtd.loading import cli_options
 from mtd.utils import cli
@@ -35,6 +37,7 @@ class OutputOptions:
         quiet: no progress bar, no messages.
         command: the command line, recorded in `run.json`.
         printed: whether the text is printed once a run is finished.
+        drawing: how figures and tables are written.
     """
 
     output_dir: str | Path | None = None
@@ -42,6 +45,7 @@ class OutputOptions:
     quiet: bool = False
     command: str = ""
     printed: bool = True
+    drawing: Drawing = field(default_factory=Drawing)
 
 
 class ConfiguredParser(cli.Parser):
@@ -146,6 +150,7 @@ def add_output(p: cli.Parser, folder: str) -> None:
     group = p.group("output")
     group.add_argument("--output-dir", metavar="DIR", help=f"folder to write (default: {folder})")
     group.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    drawing.add_options(group)
     p.add_quiet()
 
 
@@ -274,7 +279,13 @@ def settings_from(settings: type[T], arguments: argparse.Namespace) -> T:
 
 def output_options(arguments: argparse.Namespace, command: str = "") -> OutputOptions:
     """Where and how a parsed command line wants its results written."""
-    return OutputOptions(arguments.output_dir, arguments.resume, arguments.quiet, command)
+    return OutputOptions(
+        arguments.output_dir,
+        arguments.resume,
+        arguments.quiet,
+        command,
+        drawing=drawing.from_arguments(arguments),
+    )
 
 
 def run_folders(arguments: argparse.Namespace) -> list[Path]:

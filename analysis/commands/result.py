@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from analysis.commands.drawing import Drawing
+from analysis.commands.latex_tables import write_latex
 from analysis.commands.run_folder import TEXT_FILE, RunFolder
 from analysis.commands.run_manifest import read_manifest
 from analysis.commands.run_tables import read_tables, reading
-from analysis.plotting.literal_text import literal, literally
+from analysis.plotting import captions, figure_style
+from analysis.plotting.literal_text import literal
+from analysis.plotting.styled import styled
 from analysis.text.markdown import plain
 from analysis.text.terminal import filled
 from mtd.utils import folder_files, limits
@@ -40,11 +44,11 @@ class Result:
     """
 
     def __init_subclass__(cls) -> None:
-        """Let the methods that draw show names as they are."""
+        """Let the methods that draw know styles, and show names as they are."""
         super().__init_subclass__()
         for name, method in list(vars(cls).items()):
             if name.startswith("plot_"):
-                setattr(cls, name, literally(method))
+                setattr(cls, name, styled(method))
 
     def __init__(
         self,
@@ -111,24 +115,45 @@ class Result:
         with self._reading():
             return terminal_text(self.analysis, self.frames, self.manifest)
 
-    def figures(self) -> dict[str, Figure]:
-        """Every figure that can be drawn from the tables, by file name."""
-        with self._reading():
-            return all_figures(self.analysis, self.frames, self.manifest, self.attachments)
+    def figures(self, style: str = "screen") -> dict[str, Figure]:
+        """Every figure that can be drawn from the tables, by file name.
 
-    def save(self, path: str | Path) -> Path:
+        Args:
+            style: `screen`, or `paper` for print: as wide as a column or the text, 8 points,
+                without title.
+
+        Raises:
+            BadInput: another style.
+        """
+        with self._reading(), figure_style.using(figure_style.named_style(style)):
+            drawn = all_figures(self.analysis, self.frames, self.manifest, self.attachments)
+            return {name: figure_style.fitted(figure) for name, figure in drawn.items()}
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        figures: str | Sequence[str] = ("png",),
+        style: str = "screen",
+        latex: bool = False,
+    ) -> Path:
         """Write a run folder: manifest, tables, figures and text.
 
         Args:
             path: a new folder, or one that holds this very run.
+            figures: formats, some of `png`, `pdf` and `svg`.
+            style: of the figures, `screen` or `paper`.
+            latex: write the tables for LaTeX too.
 
         Returns:
             The folder.
 
         Raises:
-            BadInput: the folder holds another run, or cannot be written.
+            BadInput: the folder holds another run, or cannot be written; or an unknown format or
+                style.
         """
-        folder = RunFolder(path, self.analysis.name, self.manifest)
+        drawing = Drawing.of(figures, style, latex)
+        folder = RunFolder(path, self.analysis.name, self.manifest, drawing=drawing)
         write_tables(folder, self._files)
         finish(folder, self.analysis)
         return folder.path
@@ -188,8 +213,15 @@ def finish(folder: RunFolder, analysis: Analysis) -> str:
     frames = read_tables(folder.path, analysis.all_table_names)
     manifest = read_manifest(folder.path)
     attachments = read_attachments(analysis, folder.path)
-    for name, figure in all_figures(analysis, frames, manifest, attachments).items():
-        folder.figure(f"{name}.png", figure)
+    with figure_style.using(figure_style.named_style(folder.drawing.style)):
+        for name, figure in all_figures(analysis, frames, manifest, attachments).items():
+            if folder.drawing.captions:
+                about = captions.caption(figure, manifest, folder.command)
+                folder.write(f"{name}.txt", f"{about}\n".encode())
+            for kind in folder.drawing.formats:
+                folder.figure(f"{name}.{kind}", figure)
+    if folder.drawing.latex:
+        write_latex(folder, frames, analysis.title)
     text = terminal_text(analysis, frames, manifest)
     folder.write(TEXT_FILE, f"{text}\n".encode())
     folder.finish()

@@ -14,7 +14,6 @@ says so before. A run that begins anew with another manifest names it there by i
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from matplotlib.figure import Figure
 
 import mtd
 from analysis.commands import csv_tables
+from analysis.commands.drawing import Drawing
 from analysis.commands.run_manifest import (
     DIGESTS,
     DRAWN,
@@ -43,7 +43,7 @@ from analysis.commands.run_manifest import (
     read_log,
 )
 from analysis.engine.cache import FOLDER, ActivationCache
-from analysis.plotting.literal_text import literal
+from analysis.plotting.files import rendered
 from mtd.utils import atomic_write, digests, folder_files
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, Failed
@@ -95,6 +95,7 @@ class RunFolder:
         reopened: the run is finished, and stays so whatever happens until this start is, too.
         ranks: the processes that share the run; only the first one writes here, but for the cache.
         record: more for its entry of `run.json`.
+        drawing: how figures and tables are written.
 
     Raises:
         BadInput: the folder holds another run, or cannot be written.
@@ -111,8 +112,10 @@ class RunFolder:
         ranks: Ranks = SINGLE_PROCESS,
         reopened: bool = False,
         record: Mapping[str, Any] | None = None,
+        drawing: Drawing | None = None,
     ) -> None:
         self._record = dict(record or {})
+        self.drawing = drawing or Drawing()
         self.path = place(path, name, manifest)
         self.cache, self.ranks, self.command = ActivationCache(self.path), ranks, command
         self._new: list[Path] = []
@@ -267,13 +270,8 @@ class RunFolder:
         return place
 
     def figure(self, name: str, figure: Figure) -> Path:
-        """Write a figure as PNG."""
-        buffer = io.BytesIO()
-        # without the name of the software, the same figure is the same bytes
-        literal(figure).savefig(
-            buffer, format="png", metadata={"Software": None}, bbox_inches="tight"
-        )
-        return self._write(name, buffer.getvalue())
+        """Write a figure in the current style, in the format that its name ends in."""
+        return self._write(name, rendered(figure, name.rpartition(".")[2]))
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ LOG = "run.json"
 DIGESTS = "sha256"
 """The entry of `run.json` with the SHA-256 of each file that the run wrote, by name."""
 
-DRAWN = (".png", ".txt")
+DRAWN = (".png", ".pdf", ".svg", ".txt", ".tex")
 """How the names of files end that are drawn from the tables."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import controls, progress
+from analysis.commands.drawing import Drawing
 from analysis.commands.result import finish, write_tables
 from analysis.commands.run_folder import RunFolder
 from analysis.commands.run_manifest import MANIFEST, disbelieved, finished
@@ -57,13 +58,32 @@ def run_together(
             resume=(folder.path / job.name / MANIFEST).is_file(),
             command=folder.command,
             ranks=ranks,
+            drawing=folder.drawing,
         )
         files = job.all_files(inner, quiet)
         with ranks.raise_on_all_ranks():
             if ranks.first:
                 write_tables(inner, files)
                 finish(inner, job.analysis)
+    with ranks.raise_on_all_ranks():
+        if ranks.first and folder.drawing != Drawing():
+            for job in jobs:
+                if job not in unfinished:
+                    draw_again(folder, job, manifests[job.name])
     return [folder.path / job.name for job in jobs]
+
+
+def draw_again(folder: RunFolder, job: AnalysisJob, manifest: Mapping[str, Any]) -> None:
+    """Draw the figures of a finished analysis again, as this start of the run wants them."""
+    inner = RunFolder(
+        folder_files.path_of(folder.path, job.name),
+        job.name,
+        manifest,
+        command=folder.command,
+        reopened=True,
+        drawing=folder.drawing,
+    )
+    finish(inner, job.analysis)
 
 
 def say_anew(folder: Path, names: Sequence[str], quiet: bool) -> None:

@@ -249,6 +249,7 @@ def from_folders(
         manifest_of_runs(runs, names or [str(path) for path in folders]),
         resume=output.resume,
         command=output.command,
+        drawing=output.drawing,
     )
     write_tables(folder, files)
     text = finish(folder, ANALYSIS)

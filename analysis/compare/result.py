@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -84,12 +84,15 @@ class CompareResult(Result):
         names = ", ".join(one.index.name for one in among(self.models))
         return f"<{type(self).__name__} of {len(self.models)} models: {names}>"
 
-    def plot_index(self, name: str, ax: Axes | None = None, *, target: str = DROP) -> Axes:
+    def plot_index(
+        self, name: str, ax: Axes | None = None, *, target: str = DROP, style: str = "screen"
+    ) -> Axes:
         """The PSNR drop against an index, a point for each model.
 
         Args:
             name: of the index, a column of `models`.
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             target: `ood_drop`; `unseen`, the PSNR under unseen noise; or `drop_leak` or
                 `drop_damage`, parts of the drop.
 
@@ -110,12 +113,19 @@ class CompareResult(Result):
         ax.legend(fontsize=8)
         return ax
 
-    def save(self, path: str | Path) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        figures: str | Sequence[str] = ("png",),
+        style: str = "screen",
+        latex: bool = False,
+    ) -> Path:
         """Write a run folder, with one inside for each analysis that was computed.
 
         See `Result.save`.
         """
-        folder = super().save(path)
+        folder = super().save(path, figures=figures, style=style, latex=latex)
         for name, part in self.parts.items():
-            part.save(folder / name)
+            part.save(folder / name, figures=figures, style=style, latex=latex)
         return folder

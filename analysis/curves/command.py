@@ -357,6 +357,7 @@ def from_logs(
         curves.manifest_of_logs(settings.smooth),
         resume=output.resume,
         command=output.command,
+        drawing=output.drawing,
     )
     write_tables(folder, curves.tables())
     text = finish(folder, ANALYSIS)

@@ -57,11 +57,14 @@ class CurvesResult(Result):
         values = plural(len(self.curves), "value")
         return f"<{type(self).__name__} of {', '.join(self.trained)}: {values}>"
 
-    def plot_loss(self, ax: Axes | None = None, *, smooth: float | None = None) -> Axes:
+    def plot_loss(
+        self, ax: Axes | None = None, *, smooth: float | None = None, style: str = "screen"
+    ) -> Axes:
         """Each run's training loss, smoothed over the logged values.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             smooth: decay of the average, 0 for none; by default that of the result.
 
         Raises:
@@ -78,13 +81,16 @@ class CurvesResult(Result):
         ax.legend(fontsize=8)
         return ax
 
-    def plot_psnr(self, noise: str | None = None, ax: Axes | None = None) -> Axes:
+    def plot_psnr(
+        self, noise: str | None = None, ax: Axes | None = None, *, style: str = "screen"
+    ) -> Axes:
         """Each run's PSNR under one noise over the steps of training.
 
         Args:
             noise: a noise or test set; by default the mean over the noises that a run was not
                 trained on.
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
 
         Raises:
             BadInput: no such test curve.

@@ -43,27 +43,30 @@ class DegradationResult(Result):
         for the layers that `degradation` marks."""
         return self.frames["embedding"]
 
-    def plot_ch(self, ax: Axes | None = None) -> Axes:
+    def plot_ch(self, ax: Axes | None = None, *, style: str = "screen") -> Axes:
         """Calinski-Harabasz index by noise over depth; dashed, by content.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
         """
         return self._over_depth(figures.draw_ch, ax)
 
-    def plot_ch_within(self, ax: Axes | None = None) -> Axes:
+    def plot_ch_within(self, ax: Axes | None = None, *, style: str = "screen") -> Axes:
         """The index by noise over depth, once each crop's mean over noises is removed.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
         """
         return self._over_depth(figures.draw_ch_within, ax)
 
-    def plot_probe(self, ax: Axes | None = None) -> Axes:
+    def plot_probe(self, ax: Axes | None = None, *, style: str = "screen") -> Axes:
         """How often a linear probe identifies the noise of unseen crops, over depth.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
         """
         return self._over_depth(figures.draw_probe, ax)
 
@@ -82,11 +85,13 @@ class DegradationResult(Result):
         model: str | None = None,
         kind: Literal["pca", "tsne"] = "tsne",
         layer: Literal["last_features", "highest"] = "last_features",
+        style: str = "screen",
     ) -> Axes:
         """Crops in the plane, a color for each noise.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             model: one of the run; the first one by default.
             kind: two principal components, or t-SNE.
             layer: the last features, or the layer whose CH by noise is highest.

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plotting.figure_style import new_figure, noise_look
+from analysis.plotting.figure_style import PAPER, current, new_figure, noise_look
 from analysis.plotting.model_styles import named, short
 from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.stats.generalized_gaussian import density
@@ -74,7 +74,8 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame, single: pd.DataFrame | Non
         "dashed: fitted generalized Gaussians; W1 in standard deviations under the reference, "
         "JS in bits (0 to 1)"
     )
-    controls = CONTROLS if has_controls(frame, "w1_relative_") else ""
+    beside_w1 = has_controls(frame, "w1_relative_") and current() is not PAPER
+    controls = CONTROLS if beside_w1 else ""
     lines += f"; {DRAWN}" if single is not None else ""
     about = filter(None, (heading, lines, controls, over, cut, preset(frame)))
     drawn.suptitle("\n".join(about), fontsize=9)
@@ -137,9 +138,18 @@ def draw_histogram(
     distances = fits.loc[noise]
     known = math.isfinite(float(fits.w1_relative[noise]))
     about = f"W1 {distances.w1_relative:.3f} σ\nJS {distances.js:.4f}" if known else NO_VALUE
-    if known and has_controls(rows, "w1_relative_"):
+    printed = current() is PAPER
+    if known and has_controls(rows, "w1_relative_") and not printed:
         about += "\n" + beside(distances)
-    axes.text(0.97, 0.95, about, transform=axes.transAxes, ha="right", va="top", fontsize=8)
+    axes.text(
+        0.97,
+        0.95,
+        about,
+        transform=axes.transAxes,
+        ha="right",
+        va="top",
+        fontsize=6 if printed else 8,
+    )
     if by_noise:
         axes.set_ylim(0, 1.08 * max(max(tops), min(2 * max(tops), max(peaks, default=0))))
     axes.grid(alpha=0.25)

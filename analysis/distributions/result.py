@@ -56,11 +56,13 @@ class DistributionsResult(Result):
         model: str | None = None,
         noise: str | None = None,
         layer: str | None = None,
+        style: str = "screen",
     ) -> Axes:
         """A layer's histogram under one noise over that under the reference, with fitted densities.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             model: the first of the run by default.
             noise: the first beside the reference by default.
             layer: what goes into the last convolution by default.

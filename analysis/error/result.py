@@ -110,11 +110,14 @@ class ErrorResult(Result):
         """
         return self.frames.get("mask_averaging", pd.DataFrame())
 
-    def plot_parts(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
+    def plot_parts(
+        self, ax: Axes | None = None, *, noise: str | None = None, style: str = "screen"
+    ) -> Axes:
         """The parts of the MSE under one noise, a stacked bar for each model.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noise: one of the run; the first one by default.
 
         Raises:
@@ -128,11 +131,14 @@ class ErrorResult(Result):
         ax.legend(handles=figures.legend(models, frame), fontsize=8)
         return ax
 
-    def plot_transfer(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
+    def plot_transfer(
+        self, ax: Axes | None = None, *, noise: str | None = None, style: str = "screen"
+    ) -> Axes:
         """Gain of content and of noise by frequency under one noise, two lines for each model.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noise: one of the run; the first one by default.
 
         Raises:

@@ -87,7 +87,12 @@ class GeneralizationResult(Result):
         return summary.means_by_noise(self.noises, self.scores, metric)
 
     def plot_levels(
-        self, ax: Axes | None = None, *, metric: str = "psnr", kind: str | None = None
+        self,
+        ax: Axes | None = None,
+        *,
+        metric: str = "psnr",
+        kind: str | None = None,
+        style: str = "screen",
     ) -> Axes:
         """Mean over images against noise level, a curve for each model, 95% intervals as bands.
 
@@ -95,6 +100,7 @@ class GeneralizationResult(Result):
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             metric: which one.
             kind: of noise, such as `poisson`; the first one with several levels by default. If no
                 kind has several levels, all noises are shown side by side.
@@ -122,11 +128,14 @@ class GeneralizationResult(Result):
         ax.legend()
         return ax
 
-    def plot_ranks(self, ax: Axes | None = None, *, metric: str = "psnr") -> Axes:
+    def plot_ranks(
+        self, ax: Axes | None = None, *, metric: str = "psnr", style: str = "screen"
+    ) -> Axes:
         """Mean rank of each model under each noise, best models at the top; 1 is best.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             metric: which one.
 
         Raises:

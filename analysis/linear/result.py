@@ -125,11 +125,14 @@ class LinearResult(Result):
             raise BadInput(f"{FILTERS} is missing: run the analysis again")
         return read_filters(self.attachments[FILTERS])
 
-    def plot_singular_values(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
+    def plot_singular_values(
+        self, ax: Axes | None = None, *, noise: str | None = None, style: str = "screen"
+    ) -> Axes:
         """Singular values under one noise, a line for each model.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noise: one of the run; the first one by default.
 
         Raises:
@@ -148,11 +151,12 @@ class LinearResult(Result):
         ax.legend(fontsize=8)
         return ax
 
-    def plot_levels(self, ax: Axes | None = None) -> Axes:
+    def plot_levels(self, ax: Axes | None = None, *, style: str = "screen") -> Axes:
         """PSNR over the level of Gaussian noise, a line for each model.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
         """
         ax = ax if ax is not None else new_axes()
         figures.draw_levels(ax, self.levels, list(dict.fromkeys(self.levels.model)))

@@ -4,7 +4,7 @@ Figures are composed in inches of a screen, with `new_figure` and in the text si
 In the style `paper`, `new_figure` makes them as wide as a column (`COLUMN`) where a screen shows
 one panel across (at most `ONE_PANEL` inches), else as wide as the text (`TEXT`), and `fitted` gives
 all text 8 points, draws thinner lines and takes the title out, which `analysis.plotting.captions`
-puts into a file beside the figure. Names of many layers or noises along an axis, which a screen
+puts into a file beside the figure. Names of many layers or noises along an axis, and what a screen
 shows in less than `SMALL` points, are set in 6 points.
 
 SVG files hold their text as paths: the format cannot embed a font, and with another one labels
@@ -13,13 +13,15 @@ would overlap. Text that can be searched and edited is in PDF, with embedded Tru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -114,8 +116,8 @@ PAPER = Style(
         "legend.handlelength": 1.6,
         "legend.columnspacing": 1.2,
         "legend.handletextpad": 0.5,
+        "legend.borderaxespad": 0.2,
         "figure.constrained_layout.w_pad": 0.02,
-        "figure.constrained_layout.h_pad": 0.02,
     },
     text=8,
     small=6,
@@ -226,46 +228,81 @@ def new_figure(width: float, height: float) -> Figure:
 
 def fitted(figure: Figure) -> Figure:
     """A composed figure in the current style: sizes of text, widths of lines, no title."""
-    style = current()
-    if style.text is None or style.small is None or getattr(figure, "fitted_to", "") == style.name:
+    style, known = current(), vars(figure)
+    if style.text is None or known.get("fitted_to") == style.name:
         return figure
-    vars(figure)["fitted_to"] = style.name
+    known["fitted_to"] = style.name
     if not style.titled:
         take_out_titles(figure)
-    for text in figure.findobj(Text):
-        text.set_fontsize(style.small if float(text.get_fontsize()) < SMALL else style.text)
-    for axes in figure.axes:
-        _fit_labels(axes, figure)
-        for kind in ("x", "y"):
-            for which in ("major", "minor"):
-                axes.tick_params(axis=kind, which=which, labelsize=_ticks(axes, kind, style))
-    _thin(figure, style.lines)
+    _fit(figure, figure.axes, style)
     return figure
 
 
-def take_out_titles(figure: Any) -> None:
+def fit(axes: Axes) -> None:
+    """Give axes in somebody's figure the current style."""
+    if current().text is not None:
+        _fit(axes, [axes], current())
+
+
+def titles(figure: Figure) -> list[str]:
+    """The title of a figure, and that of its only panel, as they were before `fitted`."""
+    taken: list[str] = vars(figure).get("titles", [])
+    single = _panels(figure)
+    own = [figure.get_suptitle(), *([single[0].get_title()] if len(single) == 1 else [])]
+    return [*taken, *filter(None, own)]
+
+
+def take_out_titles(figure: Figure) -> None:
     """Leave the title to the caption, and that of a single panel too."""
-    if figure._suptitle is not None:
-        figure._suptitle.set_text("")
-        figure._suptitle.set_in_layout(False)
+    vars(figure)["titles"] = titles(figure)
+    figure.suptitle("").set_in_layout(False)
+    single = _panels(figure)
+    if len(single) == 1:
+        single[0].set_title("")
+
+
+def _panels(figure: Figure) -> list[Axes]:
+    """Those axes that are no scale of colors."""
+    return [axes for axes in figure.axes if not hasattr(axes, "_colorbar")]
+
+
+def _fit(artist: Any, several: Sequence[Axes], style: Style) -> None:
+    """Give an artist with its axes the sizes of a style."""
+    for text in artist.findobj(Text):
+        text.set_fontsize(style.small if text.get_fontsize() < SMALL else style.text)
+    for axes in several:
+        _wrap_labels(axes)
+        for kind in ("x", "y"):
+            axes.tick_params(axis=kind, which="both", labelsize=_ticks(axes, kind, style))
+    _thin(artist, style.lines)
 
 
 def _ticks(axes: Any, kind: str, style: Style) -> float | None:
-    axis = getattr(axes, f"{kind}axis")
-    size = axis._major_tick_kw.get("labelsize")
-    labels = axis.get_ticklabels()
-    shown = labels[0].get_fontsize() if labels else size
-    return style.small if shown is not None and float(shown) < SMALL else style.text
+    """The size of the labels along an axis: small for upright ones and for many names."""
+    labels = getattr(axes, f"{kind}axis").get_ticklabels()
+    names = [text for text in labels if re.search("[a-z]", text.get_text())]
+    upright = kind == "x" and any(text.get_rotation() == 90 for text in names)
+    return style.small if upright or len(names) > MANY else style.text
 
 
-def _fit_labels(axes: Any, figure: Figure) -> None:
-    """Wrap titles to their panels."""
-    spec = axes.get_subplotspec()
-    if spec is None:
+MANY = 8
+"""Names along an axis from which on they are small in print."""
+
+
+def _wrap_labels(axes: Axes) -> None:
+    """Wrap titles and labels to their panels."""
+    spec, figure = axes.get_subplotspec(), axes.get_figure(root=True)
+    if spec is None or figure is None:
         return
-    columns = spec.get_gridspec().ncols
-    room = max(10, int(LETTERS * figure.get_size_inches()[0] / columns) - 4)
-    for text in (axes.title, axes._left_title, axes.xaxis.label):
+    rows, columns = spec.get_gridspec().get_geometry()
+    width, height = figure.get_size_inches()
+    across = max(10, int(LETTERS * width / columns) - 6)
+    upright = max(10, int(0.6 * LETTERS * height / rows))
+    for text, room in (
+        (axes.title, across),
+        (axes.xaxis.label, across),
+        (axes.yaxis.label, upright),
+    ):
         if shown := text.get_text():
             text.set_text("\n".join(wrapped(line, room) for line in shown.split("\n")))
 

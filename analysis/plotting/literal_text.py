@@ -6,8 +6,7 @@ of this package need no formulas, but those of logarithmic axes, which Matplotli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from typing import ParamSpec
 
 from matplotlib.axes import Axes
@@ -45,19 +44,6 @@ def literal(figure: Figure) -> Figure:
         for axis in (axes.xaxis, axes.yaxis):
             _safe_ticks(axis.get_major_formatter())
     return figure
-
-
-def literally(draw: Callable[Given, Axes]) -> Callable[Given, Axes]:
-    """A function that returns axes, in whose figure no name is taken for a formula."""
-
-    @wraps(draw)
-    def drawn(*given: Given.args, **options: Given.kwargs) -> Axes:
-        axes = draw(*given, **options)
-        if isinstance(figure := axes.get_figure(root=True), Figure):
-            literal(figure)
-        return axes
-
-    return drawn
 
 
 def safely(text: str) -> str:

@@ -98,6 +98,7 @@ def compute(
         resume=output.resume,
         command=output.command,
         ranks=ranks,
+        drawing=output.drawing,
     )
     with folder.resumable():
         if jobs:
@@ -116,7 +117,7 @@ def compute(
 
 def inside(path: Path, output: OutputOptions) -> OutputOptions:
     """Output options of a section outside the shared pass: into a new folder, silently."""
-    return OutputOptions(path, False, True, output.command, printed=False)
+    return OutputOptions(path, False, True, output.command, False, output.drawing)
 
 
 def place_of(folder: Path, section: str) -> Path:

@@ -33,11 +33,14 @@ class SensitivityResult(Result):
         """
         return self.frames.get("sensitivity_ratio", pd.DataFrame())
 
-    def plot_gain(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
+    def plot_gain(
+        self, ax: Axes | None = None, *, noise: str | None = None, style: str = "screen"
+    ) -> Axes:
         """Gain of every layer over depth under one noise, a line for each model.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noise: one of the run; the first one by default.
 
         Raises:

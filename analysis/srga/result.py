@@ -44,11 +44,12 @@ class SRGAResult(Result):
         """
         return self.frames["robustness"]
 
-    def plot_scores(self, ax: Axes | None = None) -> Axes:
+    def plot_scores(self, ax: Axes | None = None, *, style: str = "screen") -> Axes:
         """The score of each model under each noise but the reference, with 95% intervals.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
         """
         ax = ax if ax is not None else new_axes()
         figures.draw_scores(ax, self.scores, self.frames.get("srga_by_training"))

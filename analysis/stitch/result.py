@@ -67,11 +67,14 @@ class StitchResult(Result):
         """
         return self.frames.get("stitch_difference", pd.DataFrame())
 
-    def plot_cost(self, ax: Axes | None = None, *, kind: str = "noises", panel: int = 0) -> Axes:
+    def plot_cost(
+        self, ax: Axes | None = None, *, kind: str = "noises", panel: int = 0, style: str = "screen"
+    ) -> Axes:
         """Cost of every layer over depth, a line for each sender and receiver.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             kind: `noises` for one model under two noises, `models` for two models under one.
             panel: which two noises, or which noise, in the order of the table.
 
@@ -80,7 +83,9 @@ class StitchResult(Result):
         """
         return self._plot(ax, "cost", kind, panel)
 
-    def plot_cka(self, ax: Axes | None = None, *, kind: str = "noises", panel: int = 0) -> Axes:
+    def plot_cka(
+        self, ax: Axes | None = None, *, kind: str = "noises", panel: int = 0, style: str = "screen"
+    ) -> Axes:
         """Linear CKA of the same layers over depth; see `plot_cost`."""
         return self._plot(ax, "cka", kind, panel)
 

@@ -94,11 +94,13 @@ class CausalEffectsResult(Result):
         model: str | None = None,
         noise: str | None = None,
         crop: int = 0,
+        style: str = "screen",
     ) -> Axes:
         """The map of one model for one crop, over the grayscale input, the window framed.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             model: one of the run, or a single training of it; the first one by default.
             noise: one of the run; the first one by default.
             crop: its number.

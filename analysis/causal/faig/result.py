@@ -109,11 +109,14 @@ class FaigResult(Result):
         """
         return self.frames.get("faig_reverting", pd.DataFrame())
 
-    def plot_layers(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
+    def plot_layers(
+        self, ax: Axes | None = None, *, noise: str | None = None, style: str = "screen"
+    ) -> Axes:
         """Attribution by layer under one noise.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noise: one of the run but the reference; the first one by default.
 
         Raises:
@@ -126,12 +129,18 @@ class FaigResult(Result):
         return ax
 
     def plot_reverting(
-        self, ax: Axes | None = None, *, noise: str | None = None, measured: str | None = None
+        self,
+        ax: Axes | None = None,
+        *,
+        noise: str | None = None,
+        measured: str | None = None,
+        style: str = "screen",
     ) -> Axes:
         """PSNR lost by reverting filters that were chosen for a noise, by their percentage.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
             noise: one of the run but the reference; the first one by default.
             measured: under which the loss is: the same by default, or the reference.
 
@@ -149,7 +158,7 @@ class FaigResult(Result):
         ax.legend(fontsize=8)
         return ax
 
-    def plot_path(self, ax: Axes | None = None) -> Axes:
+    def plot_path(self, ax: Axes | None = None, *, style: str = "screen") -> Axes:
         """The error along the path from the baseline to its twin, a line for each noise."""
         ax = ax if ax is not None else new_axes()
         figures.draw_path(ax, self.path)

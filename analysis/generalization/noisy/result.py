@@ -76,12 +76,15 @@ class NoisyResult(Result):
         with Image.open(io.BytesIO(self.attachments[file])) as opened:
             return np.asarray(opened)
 
-    def plot_quantity(self, quantity: str = "coarse_noise_level", ax: Axes | None = None) -> Axes:
+    def plot_quantity(
+        self, quantity: str = "coarse_noise_level", ax: Axes | None = None, *, style: str = "screen"
+    ) -> Axes:
         """One quantity of every model: pictures as points, and their mean with its interval.
 
         Args:
             quantity: a column of `no_reference`.
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
 
         Raises:
             BadInput: no such quantity.
@@ -93,11 +96,12 @@ class NoisyResult(Result):
         figures.draw_quantity(ax, self.no_reference, self.means, quantity, models, single)
         return ax
 
-    def plot_agreement(self, ax: Axes | None = None) -> Axes:
+    def plot_agreement(self, ax: Axes | None = None, *, style: str = "screen") -> Axes:
         """How far every two outputs are apart, as a matrix.
 
         Args:
             ax: where to draw; a new figure's by default.
+            style: `screen` or `paper`, see `figures`.
         """
         ax = ax if ax is not None else new_axes()
         figures.draw_agreement(ax, self.means)

@@ -1,0 +1,73 @@
+"""Captions of figures: what is shown, of how many images, models, noises, and the command.
+
+The first sentences are the figure's title, which its code composes from the tables that it draws;
+in the style `paper` they stand in the caption alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from textwrap import fill
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from analysis.plotting.figure_style import titles
+from analysis.text.terminal import plural
+
+WIDTH = 100
+"""Characters of a line of a caption."""
+
+CONTINUES = frozenset(("from", "of", "on", "relative", "that", "to", "where", "with"))
+"""Words with which a line of a title goes on with the sentence of the one before."""
+
+
+def caption(figure: Figure, manifest: Mapping[str, Any], command: str) -> str:
+    """The caption of a figure.
+
+    Args:
+        figure: composed, with its title or fitted to the style `paper`.
+        manifest: of its run.
+        command: that made it; "" if it was made from Python.
+    """
+    shown = [sentence(title) for title in titles(figure)]
+    parts = [
+        *shown,
+        "" if any(measured(manifest)[:-1] in text for text in shown) else measured(manifest),
+        listing("Models", manifest.get("models") or manifest.get("trained") or ()),
+        listing("Noises", manifest.get("noises", ())),
+        f"Made by: {command}" if command else "",
+    ]
+    return "\n".join(fill(part, WIDTH, break_long_words=False) for part in parts if part)
+
+
+def sentence(title: str) -> str:
+    """A title of several lines as sentences.
+
+    >>> sentence("One\\nby two")
+    'One. By two.'
+    """
+    text = ""
+    for line in filter(None, (line.strip() for line in title.split("\n"))):
+        if text.endswith(",") or line.split()[0] in CONTINUES:
+            text += f" {line}"
+        else:
+            first = line if re.match(r"\S+:\S", line) else line[0].upper() + line[1:]
+            text += f"{'' if not text or text.endswith('.') else '.'} {first}"
+    text = text.strip()
+    return text if not text or text.endswith(".") else f"{text}."
+
+
+def measured(manifest: Mapping[str, Any]) -> str:
+    """How many crops of how many photographs a run measured; "" where it has none."""
+    crops = manifest.get("crops")
+    if not isinstance(crops, list) or not crops:
+        return ""
+    scenes = {crop.get("scene") or crop.get("image") for crop in crops}
+    return f"{plural(len(crops), 'crop')} of {plural(len(scenes), 'photograph')}."
+
+
+def listing(what: str, names: Any) -> str:
+    """Names after what they are; "" if there are none."""
+    return f"{what}: {', '.join(map(str, names))}." if names else ""
