@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from analysis.card import missing, training
@@ -76,7 +77,8 @@ def benchmark(measured: Measured) -> str:
     if measured.suite() != NO_SUITE:
         suite = f"Suite {code(measured.suite())}, version {escaped(measured.version())}"
     images = escaped(summary.measured(measured.frames["results"], measured.manifest))
-    return f"{suite}; {images}. In brackets: 95% intervals over {measured.draws}."
+    known = any(math.isfinite(score.low) for score in scores(measured))
+    return f"{suite}; {images}." + f" In brackets: 95% intervals over {measured.draws}." * known
 
 
 def table(measured: Measured) -> str:

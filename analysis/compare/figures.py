@@ -96,6 +96,9 @@ def figure(
     model_styles.add(drawn, models, lines=False)
     title = f"Do the indices predict the PSNR drop of {len(models)} models?"
     if single is not None:
-        title += "\nsmall dots: single trainings; bars: 95% intervals over trainings"
+        title += "\nsmall dots: single trainings"
+        names = [*(index.name for index in chosen), DROP]
+        if any(half_width_of(row, n) for row in frame.to_dict("records") for n in names):
+            title += "; bars: 95% intervals over trainings"
     drawn.suptitle(title, fontsize=10)
     return drawn

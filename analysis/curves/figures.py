@@ -139,7 +139,8 @@ def heading(
     if len(psnr) and rings:
         lines.append(f"rings: each {'run' if single is None else 'training'}'s best step")
     if single is not None:
-        enough = single.groupby("run").training.nunique().max() >= LEAST
+        runs = [*dict.fromkeys([*psnr.run, *losses.run])]
+        enough = single.groupby("run").training.nunique().max() >= LEAST and not crowded(runs)
         bands = "; bands: 95% intervals over trainings" if enough else ""
         lines.append(f"thick lines: means over trainings; {DRAWN}{bands}")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.curves.logged import PSNR
 from analysis.curves.tables import psnr_curves
+from analysis.plotting.model_styles import crowded
 from analysis.stats.trainings import LEAST
 from analysis.text.markdown import bounded, code, codes
 from analysis.text.noise_names import noise_phrases
@@ -160,7 +161,8 @@ def drawn(rows: pd.DataFrame) -> list[str]:
     """
     if "trainings" not in rows:
         return []
-    bands = "; bands are 95% intervals over trainings" if rows.trainings.max() >= LEAST else ""
+    enough = rows.trainings.max() >= LEAST and not crowded(list(rows.run))
+    bands = "; bands are 95% intervals over trainings" if enough else ""
     return [
         "Thick lines are means over the trainings of a run at the steps that all of them have, "
         f"thin lines are single trainings{bands}."

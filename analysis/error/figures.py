@@ -16,7 +16,6 @@ from matplotlib.patches import Patch
 
 from analysis.plotting.figure_style import LETTERS, new_figure
 from analysis.plotting.model_styles import CROWDED, LINE, named, style
-from analysis.stats.jackknife import LEAST
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
@@ -71,7 +70,7 @@ def parts(frame: pd.DataFrame) -> Figure:
         axes.set_ylabel(LABEL, fontsize=8)
     first = frame.iloc[0]
     photographs = int(first.photographs)
-    banded = f"; lines: {bands(photographs)}" if photographs >= LEAST else ""
+    banded = f"; lines: {bands(photographs)}" if frame.mse_low.notna().any() else ""
     heading = (
         "What the error consists of; above each bar the PSNR in dB\n"
         f"{plural(int(first.crops), 'crop')}, {plural(int(frame.noise_draws.max()), 'draw')} "

@@ -322,7 +322,9 @@ def controlled(frames: Frames, name: str, column: str) -> Displayed:
         lines.append(
             {
                 "network": " and ".join(dict.fromkeys((row["model_a"], row["model_b"]))),
-                "noise": " and ".join(dict.fromkeys((row["noise_a"], row["noise_b"]))),
+                "noise": " and ".join(
+                    map(noise_words, dict.fromkeys((row["noise_a"], row["noise_b"])))
+                ),
                 "value": bounded(row[column], row[low], row[high], 3),
                 "same noise drawn again": number(ceiling, 3),
                 "untrained": f"{number(untrained, 3)} ± {number(sd, 3)}",

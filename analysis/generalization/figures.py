@@ -69,7 +69,7 @@ def curves(
     heading = f"{facts(metric).label} over noise level, {about}" if about else ""
     marks = ["thin lines"] * bool(many) + ["small dots"] * (not others.empty)
     drawn = "" if single is None else f"{' and '.join(marks)}: single trainings"
-    lines_of = filter(None, (heading, title(part), drawn, preset(part)))
+    lines_of = filter(None, (heading, title(part, many, others), drawn, preset(part)))
     figure.suptitle("\n".join(lines_of), fontsize=10)
     return figure
 
@@ -80,19 +80,33 @@ def without_many_filters(part: pd.DataFrame) -> pd.DataFrame:
     return part[~part.model.isin(hidden)]
 
 
-def title(part: pd.DataFrame) -> str:
-    """The title: metric and number of images."""
+def title(part: pd.DataFrame, many: Mapping[str, pd.DataFrame], others: pd.DataFrame) -> str:
+    """The title: number of images, and what bands and bars are, where there are any.
+
+    Args:
+        part: all rows that are shown.
+        many: those with bands, by kind of noise.
+        others: those with bars.
+    """
     crops = sorted(set(part.crops))
     images = f"{crops[0]}" if len(crops) == 1 else f"{crops[0]} to {crops[-1]}"
+    mean = f"Mean over {images} images or crops"
+    drawn = ["bands"] * any(has_intervals(rows) for rows in many.values())
+    drawn += ["bars"] * has_intervals(others)
+    if not drawn:
+        return mean
     if crowded(list(dict.fromkeys(part.model))):
-        return f"Mean over {images} images or crops; intervals are in noises.csv"
+        return f"{mean}; intervals are in noises.csv"
     over = bands(summary.photographs(part))
     if "trainings" in part and (part.trainings >= LEAST).any():
         over += " and trainings"
-    return (
-        f"Mean over {images} images or crops; bands and bars: {over} (models are compared in "
-        "tests.csv)"
-    )
+    return f"{mean}; {' and '.join(drawn)}: {over} (models are compared in tests.csv)"
+
+
+def has_intervals(rows: pd.DataFrame) -> bool:
+    """Whether any network, or the noisy input, has an interval."""
+    networks = rows[~rows.model.astype(str).map(is_spec).astype(bool)]
+    return bool(networks.low.notna().any())
 
 
 def by_levels(part: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:

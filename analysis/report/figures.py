@@ -119,7 +119,7 @@ def differences(evidence: Evidence) -> Main:
     trained = evidence.tested[evidence.tested.in_distribution.eq(True)].noise
     shade(axes, [place for place, noise in enumerate(order) if noise in set(trained)])
     models = list(evidence.models)
-    each = []
+    each, known = [], False
     for place, noise in enumerate(order):
         test = tests[noise]
         if not math.isfinite(test.value):
@@ -128,15 +128,21 @@ def differences(evidence: Evidence) -> Main:
         color = str(style(ahead, models)["color"])
         point(axes, place, (test.value, test.low, test.high), color)
         value = number(test.value, about.digits, signed=True)
-        clear = "" if test.side else ", the interval includes 0"
-        each.append(f"{value} {about.unit} for {JOINT.get(noise, noise_words(noise))}{clear}")
+        known |= math.isfinite(test.low)
+        clear = ", the interval includes 0" if math.isfinite(test.low) and not test.side else ""
+        each.append(f"{value} {about.unit} for {JOINT.get(noise) or noise_words(noise)}{clear}")
     model_styles.add(figure, models, lines=False)
     return Main(
         figure,
-        f"{what} with 95% intervals over {plural(evidence.photographs, 'photograph')}: "
-        f"{listed(each, 40)}. Filled: the interval excludes 0.",
+        f"{what}{with_intervals(evidence) * known}: {listed(each, 40)}."
+        + " Filled: the interval excludes 0." * known,
         f"{BENCHMARK}/tests.csv",
     )
+
+
+def with_intervals(evidence: Evidence) -> str:
+    """What intervals are over."""
+    return f" with 95% intervals over {plural(evidence.photographs, 'photograph')}"
 
 
 def point(
@@ -180,10 +186,11 @@ def gains(evidence: Evidence) -> Main:
             low, high = (number(end(known), about.digits, signed=True) for end in (min, max))
             each.append(f"{model} {low} to {high} {about.unit}".strip())
     model_styles.add(figure, drawn, lines=False)
+    intervals = bool(tested[tested.model.isin(shown)].gain_low.notna().any())
     few = "" if len(models) == len(evidence.ranked) else f", the best {MOST} models"
     return Main(
         figure,
-        f"{about.label} minus that of the noisy input under {plural(len(order), 'noise')}{few}, "
-        f"with 95% intervals over {plural(evidence.photographs, 'photograph')}: {listed(each, 8)}.",
+        f"{about.label} minus that of the noisy input under {plural(len(order), 'noise')}{few}"
+        f"{with_intervals(evidence) * intervals}: {listed(each, 8)}.",
         f"{BENCHMARK}/noises.csv",
     )

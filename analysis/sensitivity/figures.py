@@ -50,7 +50,7 @@ def gain_over_depth(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> 
         axes.set_ylabel(LABEL, fontsize=8)
         set_ticks(axes, frame.gain)
     first = frame.iloc[0]
-    banded = frame.low.notna().any() and len(models) <= CROWDED
+    banded = frame.gain_low.notna().any() and len(models) <= CROWDED
     most = 1 if single is None else int(frame.trainings.max())
     about = f"; bands: {bands(int(first.photographs), most)}"
     drawn = "" if single is None else f"; {DRAWN}"

@@ -39,7 +39,8 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         rows.append([str(run), f"{step:,}", *(values.get(key, "–") for key in headings)])
     what = f"{MEASURES[column]}{removed(cells(frames).centering.iloc[0])}"
     line = f"{what} in the last quarter of the {where(frames)} by step of training"
-    return f"{line}, with 95% intervals\n{grid(rows)}"
+    line += ", with 95% intervals" if frame.low.notna().any() else ""
+    return f"{line}\n{grid(rows)}"
 
 
 def pairs(frame: pd.DataFrame) -> list[tuple[str, str, str]]:

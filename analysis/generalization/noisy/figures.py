@@ -66,7 +66,8 @@ def quantities(frames: Frames) -> Figure:
     for axes, name in zip(grid.flat, shown, strict=False):
         draw_quantity(axes, frames["no_reference"], frames["means"], name, models, single)
     count = plural(int(frames["means"].pictures.max()), "picture")
-    about = f"{count}: points; their mean with its 95% interval beside them"
+    about = f"{count}: points; their mean beside them"
+    about += ", with its 95% interval" if frames["means"].low.notna().any() else ""
     about += "" if single is None else "; dashes: single trainings"
     heading = HEADING if len(shown) == len(QUANTITIES) else BLIND
     figure.suptitle(f"{heading}\n{about}", fontsize=10)

@@ -128,7 +128,7 @@ def test_what_is_written_and_said(folder, capsys):
     words = " ".join(out.split())
     assert "With 4 photographs they are rough" in words and "not inference" in words
     assert "Mixture is this project's own preset" in words
-    assert "isp also changes the image that is to be restored" in words
+    assert "The camera pipeline also changes the image" in words
     assert "masks were drawn independently under each noise" in words
 
 

@@ -254,7 +254,7 @@ def test_panels_are_of_the_same_noises():
     frame = stitch_models({"a": small_network()}, images(), controls=False, **HOW).stitch
     parts = figures.panels(frame)
     assert [len(part) for part in parts] == [len(frame) / 2] * 2
-    assert "gaussian:50 into gaussian:15" in figures.titled(parts[0])
+    assert "Gaussian σ = 50 into Gaussian σ = 15" in figures.titled(parts[0])
     figure = figures.cost_over_depth(frame)
     top, _, cka, _ = figure.axes  # both panels in a row, CKA below the cost
     assert figures.titled(parts[0]) == top.get_title() and not top.get_xlabel()
