@@ -22,6 +22,7 @@ TASKS = {
         "card": "results of a benchmark in forms that others can read",
         "compare-cards": "cards of several models, your own and others'",
         "findings": "the paper's findings against trainings of your own",
+        "figure": "the paper's Figures 11 to 15, of models of your own, for print",
     },
     "Look inside": {
         "error": "what the error consists of: noise that leaks, content that is lost",

@@ -20,18 +20,20 @@ class Drawing:
         formats: of each figure, some of `FORMATS`.
         style: of the figures, one of `STYLES`; see `analysis.plotting.figure_style`.
         latex: whether tables are written as LaTeX too.
+        note: the end of each caption.
     """
 
     formats: tuple[str, ...] = ("png",)
     style: str = "screen"
     latex: bool = False
+    note: str = ""
 
     @classmethod
     def of(cls, formats: str | Sequence[str], style: str, latex: bool = False) -> Drawing:
         """Checked choices.
 
         >>> Drawing.of("pdf", "paper")
-        Drawing(formats=('pdf',), style='paper', latex=False)
+        Drawing(formats=('pdf',), style='paper', latex=False, note='')
 
         Raises:
             BadInput: an unknown format or style.
@@ -50,27 +52,32 @@ class Drawing:
         return self.style != "screen" or self.formats != ("png",)
 
 
-def add_options(group: argparse._ArgumentGroup) -> None:
+def add_options(
+    group: argparse._ArgumentGroup, formats: tuple[str, ...] = ("png",), styled: bool = True
+) -> None:
     """Add the options of a command that writes figures.
 
     Args:
         group: of the output's options.
+        formats: by default.
+        styled: whether there is a choice of styles.
     """
     group.add_argument(
         "--figures",
         metavar="FORMATS",
         type=_formats,
-        default=("png",),
+        default=formats,
         help="formats of figures, some of png,pdf,svg; with others than png, each gets a caption "
-        "in a .txt beside it (default: png)",
+        f"in a .txt beside it (default: {','.join(formats)})",
     )
-    group.add_argument(
-        "--style",
-        choices=STYLES,
-        default="screen",
-        help="paper: as wide as a column (3.3 in) or the text (6.9 in), 8 pt, without title, "
-        "with a caption in a .txt (default: screen)",
-    )
+    if styled:
+        group.add_argument(
+            "--style",
+            choices=STYLES,
+            default="screen",
+            help="paper: as wide as a column (3.3 in) or the text (6.9 in), 8 pt, without title, "
+            "with a caption in a .txt (default: screen)",
+        )
     group.add_argument(
         "--latex", action="store_true", help="also write the tables for LaTeX (booktabs)"
     )

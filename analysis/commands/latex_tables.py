@@ -1,20 +1,21 @@
 """Tables of a run as LaTeX: `booktabs` rules, intervals beside their values, sensible digits.
 
-Tables of more than `MOST_ROWS` rows are data rather than tables of a paper, and are left out;
-columns that say the same in every row, hold digests or have no value are left out, and those beyond
-`MOST_COLUMNS`. What was left out stands in comments, in each file and in `tables.tex`, which reads
-the others. Nothing is set in bold: what is best is for the tests of a run to say.
+Tables of more than `MOST_ROWS` rows are data rather than tables of a paper, and are left out. So
+are columns that say the same in every row, hold digests or have no value, and those that do not fit
+the width of a page. What was left out stands in comments, in each file and in `tables.tex`, which
+reads the others. Nothing is set in bold: what is best is for the tests of a run to say.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.text.noise_names import noise_label
 from mtd.utils.messages import plural
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 40
 """Rows of a table that fits a page."""
 
-MOST_COLUMNS = 9
-"""Columns of a table that fits a page, an interval standing in the column of its value."""
+WIDEST = 110
+"""Characters of a row that fits a page in the size of footnotes; three are between columns."""
 
 INDEX = "tables.tex"
 """The file that reads all tables."""
@@ -69,8 +70,11 @@ SIGNS = {
 }
 """What characters become; others beyond Latin-1 are replaced by their code."""
 
-UNNEEDED = re.compile(r"(^|_)(sha256|checkpoint|reason|note)$|_band_|^band_")
-"""Columns that no table of a paper has: digests, remarks, and simultaneous bands."""
+UNNEEDED = re.compile(r"(^|_)(sha256|checkpoint|reason|note|kind|level)$|_band_|^band_")
+"""Columns that no table of a paper has: digests, remarks, simultaneous bands, parts of a noise."""
+
+NOISE = re.compile(r"^(worst_)?noise(_[ab]|_sender|_receiver)?$")
+"""Columns of noises, which are named as figures name them."""
 
 
 def escaped(text: str) -> str:
@@ -129,7 +133,7 @@ def columns(frame: pd.DataFrame) -> dict[str, list[str]]:
         for name in frame
         if name not in ends
         and pd.api.types.is_float_dtype(frame[name])
-        and name not in ("level", "chance")
+        and not UNNEEDED.search(str(name))
     ]
     cells: dict[str, list[str]] = {}
     for name in map(str, frame):
@@ -139,7 +143,8 @@ def columns(frame: pd.DataFrame) -> dict[str, list[str]]:
         if len(frame) > 1 and column.nunique(dropna=False) == 1:
             continue
         if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-            cells[name] = ["--" if pd.isna(v) else escaped(str(v)) for v in column]
+            named: Callable[[object], str] = noise_label if NOISE.match(name) else str
+            cells[name] = ["--" if pd.isna(v) else escaped(named(v)) for v in column]
             continue
         between = interval_of(name, frame, next(iter(numeric), ""))
         places = digits(column)
@@ -155,6 +160,18 @@ def columns(frame: pd.DataFrame) -> dict[str, list[str]]:
     return cells
 
 
+def fitting(cells: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The first columns that together fit the width of a page."""
+    shown: dict[str, list[str]] = {}
+    room = WIDEST
+    for name, column in cells.items():
+        room -= 3 + max(len(re.sub(r"[\\${}]", "", text)) for text in (name, *column))
+        if room < 0 and shown:
+            break
+        shown[name] = column
+    return shown
+
+
 def table(name: str, frame: pd.DataFrame, about: str = "") -> str:
     """A table as a `table` environment, which needs the package `booktabs`.
 
@@ -164,7 +181,7 @@ def table(name: str, frame: pd.DataFrame, about: str = "") -> str:
         about: the caption.
     """
     cells = columns(frame)
-    shown = dict(list(cells.items())[:MOST_COLUMNS])
+    shown = fitting(cells)
     left = [str(column) for column in frame if column not in shown and not _is_end(column, shown)]
     numeric = [name for name in shown if pd.api.types.is_numeric_dtype(frame[name])]
     kinds = "".join("r" if name in numeric else "l" for name in shown)
@@ -172,7 +189,7 @@ def table(name: str, frame: pd.DataFrame, about: str = "") -> str:
     lines = [
         f"% needs \\usepackage{{booktabs}}; the numbers are those of {name}.csv",
         *([f"% left out: {escaped(', '.join(left))}"] if left else []),
-        r"\begin{table}",
+        r"\begin{table*}",
         r"  \centering\footnotesize",
         f"  \\caption{{{escaped(about)}}}",
         f"  \\label{{tab:{re.sub(r'[^A-Za-z0-9]+', '-', name)}}}",
@@ -183,7 +200,7 @@ def table(name: str, frame: pd.DataFrame, about: str = "") -> str:
         *(f"    {' & '.join(row)} \\\\" for row in zip(*shown.values(), strict=True)),
         r"    \bottomrule",
         r"  \end{tabular}",
-        r"\end{table}",
+        r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -148,10 +148,15 @@ def add_output(p: cli.Parser, folder: str) -> None:
         folder: the run folder by default, in words.
     """
     group = p.group("output")
-    group.add_argument("--output-dir", metavar="DIR", help=f"folder to write (default: {folder})")
-    group.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    add_run_options(group, folder)
     drawing.add_options(group)
     p.add_quiet()
+
+
+def add_run_options(group: argparse._ArgumentGroup, folder: str) -> None:
+    """Add the options of a run's folder; see `add_output`."""
+    group.add_argument("--output-dir", metavar="DIR", help=f"folder to write (default: {folder})")
+    group.add_argument("--resume", action="store_true", help="continue an interrupted run")
 
 
 GROUPS = {

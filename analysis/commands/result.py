@@ -216,7 +216,7 @@ def finish(folder: RunFolder, analysis: Analysis) -> str:
     with figure_style.using(figure_style.named_style(folder.drawing.style)):
         for name, figure in all_figures(analysis, frames, manifest, attachments).items():
             if folder.drawing.captions:
-                about = captions.caption(figure, manifest, folder.command)
+                about = captions.caption(figure, manifest, folder.command, folder.drawing.note)
                 folder.write(f"{name}.txt", f"{about}\n".encode())
             for kind in folder.drawing.formats:
                 folder.figure(f"{name}.{kind}", figure)

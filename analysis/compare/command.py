@@ -187,6 +187,10 @@ ANALYSIS = Analysis(
 )
 
 
+OF_OUTPUT = ("output_dir", "resume", "quiet", "figures", "style", "latex")
+"""Options that are heeded with run folders, too."""
+
+
 def main() -> None:
     """The command.
 
@@ -214,7 +218,7 @@ def run_arguments(arguments: Sequence[str], command_line: str = "") -> Path:
     settings = parser.settings_from(CompareSettings, options)
     if folders := parser.run_folders(options):
         given = parser.given_options(options, known.parse_args([]), CompareSettings)
-        parser.refuse(given, ("models", "output_dir", "resume", "quiet"), OF_RUNS)
+        parser.refuse(given, ("models", *OF_OUTPUT), OF_RUNS)
         return from_folders(folders, output)
     messages.waiting("loading PyTorch …", quiet=output.quiet)
     return command.run(ANALYSIS, cli_options.resolve_requests(options), settings, output)

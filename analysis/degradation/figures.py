@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting import model_styles
-from analysis.plotting.figure_style import new_figure, noise_look
+from analysis.plotting.figure_style import legend_columns, new_figure, noise_look
 from analysis.plotting.model_styles import CROWDED, short, style
 from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.text.controls import has_controls
@@ -207,7 +207,7 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
     drawn = next((axes for axes in grid.flat if axes.collections), grid[0, 0])
     handles, names = drawn.get_legend_handles_labels()
     if names:
-        columns = min(5, len(names))
+        columns = legend_columns(names, figure.get_size_inches()[0], 5)
         figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=9)
     first = frame.iloc[0]
     heading = (

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.plotting.figure_style import LETTERS, new_figure
+from analysis.plotting.figure_style import legend_columns, new_figure
 from analysis.plotting.model_styles import CROWDED, LINE, named, style
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
@@ -206,9 +206,8 @@ def lines(models: Sequence[str]) -> list[Artist]:
 def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """A legend under a figure, which grows by its height."""
     texts = [str(handle.get_label()) for handle in handles]
-    widest = max(len(row) for text in texts for row in text.split("\n"))
     width, height = figure.get_size_inches()
-    fit = max(1, min(5, len(texts), int(LETTERS * width) // (widest + 6)))
+    fit = legend_columns(texts, width, 5)
     tallest = max(text.count("\n") + 1 for text in texts)
     figure.set_size_inches(width, height + LINE * tallest * (-(-len(texts) // fit) - 1))
     figure.legend(handles=list(handles), loc="outside lower center", ncols=fit, fontsize=8)

@@ -7,13 +7,14 @@ in the style `paper` they stand in the caption alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from textwrap import fill
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from analysis.plotting.figure_style import titles
+from analysis.text.noise_names import noise_label
 from analysis.text.terminal import plural
 
 WIDTH = 100
@@ -23,20 +24,22 @@ CONTINUES = frozenset(("from", "of", "on", "relative", "that", "to", "where", "w
 """Words with which a line of a title goes on with the sentence of the one before."""
 
 
-def caption(figure: Figure, manifest: Mapping[str, Any], command: str) -> str:
+def caption(figure: Figure, manifest: Mapping[str, Any], command: str, note: str = "") -> str:
     """The caption of a figure.
 
     Args:
         figure: composed, with its title or fitted to the style `paper`.
         manifest: of its run.
         command: that made it; "" if it was made from Python.
+        note: what else is to be known.
     """
     shown = [sentence(title) for title in titles(figure)]
     parts = [
         *shown,
         "" if any(measured(manifest)[:-1] in text for text in shown) else measured(manifest),
         listing("Models", manifest.get("models") or manifest.get("trained") or ()),
-        listing("Noises", manifest.get("noises", ())),
+        listing("Noises", manifest.get("noises", ()), "; ", noise_label),
+        note,
         f"Made by: {command}" if command else "",
     ]
     return "\n".join(fill(part, WIDTH, break_long_words=False) for part in parts if part)
@@ -68,6 +71,8 @@ def measured(manifest: Mapping[str, Any]) -> str:
     return f"{plural(len(crops), 'crop')} of {plural(len(scenes), 'photograph')}."
 
 
-def listing(what: str, names: Any) -> str:
+def listing(
+    what: str, names: Any, between: str = ", ", shown: Callable[[object], str] = str
+) -> str:
     """Names after what they are; "" if there are none."""
-    return f"{what}: {', '.join(map(str, names))}." if names else ""
+    return f"{what}: {between.join(map(shown, names))}." if names else ""

@@ -226,6 +226,18 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=size_of(width, height), dpi=SCREEN.dpi, layout="constrained")
 
 
+def legend_columns(labels: Sequence[str], width: float, most: int = 8) -> int:
+    """Columns of a legend that fit a figure.
+
+    Args:
+        labels: of several lines or of one, in 8 points.
+        width: of the figure, in inches.
+        most: columns at most.
+    """
+    widest = max(len(row) for text in labels for row in text.split("\n"))
+    return max(1, min(most, len(labels), int(LETTERS * width) // (widest + 6)))
+
+
 def fitted(figure: Figure) -> Figure:
     """A composed figure in the current style: sizes of text, widths of lines, no title."""
     style, known = current(), vars(figure)
@@ -280,7 +292,7 @@ def _fit(artist: Any, several: Sequence[Axes], style: Style) -> None:
 def _ticks(axes: Any, kind: str, style: Style) -> float | None:
     """The size of the labels along an axis: small for upright ones and for many names."""
     labels = getattr(axes, f"{kind}axis").get_ticklabels()
-    names = [text for text in labels if re.search("[a-z]", text.get_text())]
+    names = [text for text in labels if re.search("^[^$]*[a-z]", text.get_text())]
     upright = kind == "x" and any(text.get_rotation() == 90 for text in names)
     return style.small if upright or len(names) > MANY else style.text
 
@@ -300,9 +312,10 @@ def _wrap_labels(axes: Axes) -> None:
     upright = max(10, int(0.6 * LETTERS * height / rows))
     for text, room in (
         (axes.title, across),
-        (axes.xaxis.label, across),
+        (axes.xaxis.label, int(0.8 * across)),
         (axes.yaxis.label, upright),
     ):
+        room = int(0.85 * room) if text.get_fontweight() == "bold" else room
         if shown := text.get_text():
             text.set_text("\n".join(wrapped(line, room) for line in shown.split("\n")))
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.engine.layers import INPUT
-from analysis.plotting.figure_style import LETTERS, MODELS
+from analysis.plotting.figure_style import MODELS, legend_columns
 from analysis.text.markdown import listed
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
@@ -86,9 +86,8 @@ def add(figure: Figure, models: Sequence[str], marked: bool = True, lines: bool 
         options |= {} if lines else {"ls": "none"}
         handles.append(Line2D([], [], lw=1.6, label=named(model), **options))  # type: ignore[arg-type]
     texts = [str(handle.get_label()) for handle in handles]
-    widest = max(len(row) for text in texts for row in text.split("\n"))
     width, height = figure.get_size_inches()
-    fit = max(1, min(8, len(texts), int(LETTERS * width) // (widest + 6)))
+    fit = legend_columns(texts, width)
     tallest = max(text.count("\n") + 1 for text in texts)
     figure.set_size_inches(width, height + LINE * tallest * (-(-len(texts) // fit) - 1))
     figure.legend(handles=handles, loc="outside lower center", ncols=fit, fontsize=8)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.causal.faig.choices import ATTRIBUTION, CHANGE
-from analysis.plotting.figure_style import new_figure, noise_look
+from analysis.plotting.figure_style import legend_columns, new_figure, noise_look
 from analysis.plotting.model_styles import named, short
 from analysis.text.intervals import bands
 from analysis.text.noise_names import noise_label, noise_words
@@ -181,7 +181,9 @@ def path(frame: pd.DataFrame, pair: list[str]) -> Figure:
         f"{named(pair[1])} (1){shaded}",
         fontsize=9,
     )
-    figure.legend(loc="outside lower center", ncols=min(4, frame.noise.nunique()), fontsize=8)
+    names = axes.get_legend_handles_labels()[1]
+    columns = legend_columns(names, figure.get_size_inches()[0], 4)
+    figure.legend(loc="outside lower center", ncols=columns, fontsize=8)
     return figure
 
 

@@ -1,0 +1,1 @@
+"""Figures 11 to 15 of the paper, of models of your own."""
