@@ -53,7 +53,10 @@ class Drawing:
 
 
 def add_options(
-    group: argparse._ArgumentGroup, formats: tuple[str, ...] = ("png",), styled: bool = True
+    group: argparse._ArgumentGroup,
+    formats: tuple[str, ...] = ("png",),
+    styled: bool = True,
+    tables: bool = True,
 ) -> None:
     """Add the options of a command that writes figures.
 
@@ -61,6 +64,7 @@ def add_options(
         group: of the output's options.
         formats: by default.
         styled: whether there is a choice of styles.
+        tables: whether there is `--latex`.
     """
     group.add_argument(
         "--figures",
@@ -78,14 +82,15 @@ def add_options(
             help="paper: as wide as a column (3.3 in) or the text (6.9 in), 8 pt, without title, "
             "with a caption in a .txt (default: screen)",
         )
-    group.add_argument(
-        "--latex", action="store_true", help="also write the tables for LaTeX (booktabs)"
-    )
+    if tables:
+        group.add_argument(
+            "--latex", action="store_true", help="also write the tables for LaTeX (booktabs)"
+        )
 
 
 def from_arguments(arguments: argparse.Namespace) -> Drawing:
     """The choices of a parsed command line."""
-    return Drawing(arguments.figures, arguments.style, arguments.latex)
+    return Drawing(arguments.figures, arguments.style, getattr(arguments, "latex", False))
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from analysis.commands import drawing
 from analysis.commands.parser import OutputOptions
 from mtd.utils import cli
 
@@ -31,9 +32,9 @@ def parser() -> cli.Parser:
         "(a report); claims whose run is missing are listed as not run. For a folder that this "
         "command wrote, only the page is made again",
     )
-    p.group("output").add_argument(
-        "--output-dir", metavar="DIR", help="folder to write (default: STUDY/page)"
-    )
+    group = p.group("output")
+    group.add_argument("--output-dir", metavar="DIR", help="folder to write (default: STUDY/page)")
+    drawing.add_options(group, tables=False)
     p.add_quiet()
     return p
 
@@ -48,4 +49,10 @@ def main() -> None:
     arguments = parser().parse_args()
     from analysis.findings import page
 
-    page.run(arguments.study, OutputOptions(arguments.output_dir, quiet=arguments.quiet))
+    options = OutputOptions(
+        arguments.output_dir,
+        quiet=arguments.quiet,
+        command=cli.command("analysis.findings"),
+        drawing=drawing.from_arguments(arguments),
+    )
+    page.run(arguments.study, options)

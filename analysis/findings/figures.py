@@ -12,6 +12,7 @@ from analysis.plotting import model_styles
 from analysis.plotting.figure_style import new_figure, noise_look
 from analysis.plotting.model_styles import style
 from analysis.text.noise_labels import NOISY, kind_label, level_unit
+from mtd.utils.messages import plural
 
 RATIOS = {
     "baseline": -15,
@@ -67,6 +68,30 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", frameon=False, ncols=2, fontsize=8)
     return figure
+
+
+def about_tradeoff(cells: pd.DataFrame) -> str:
+    """What `tradeoff` shows, for its caption."""
+    return (
+        "PSNR under the noise trained on and under the mixture, over the ratio of the input mask "
+        f"(after Figure 7 of the paper), of {_images(cells)}. Bars: 95% intervals over these; "
+        "crosses: trainings of other seeds; dotted: the noisy input."
+    )
+
+
+def about_levels(measured: pd.DataFrame) -> str:
+    """What `levels` shows, for its caption."""
+    return f"PSNR over noise level (after Figure 11 of the paper), mean over {_images(measured)}."
+
+
+def _images(frame: pd.DataFrame) -> str:
+    """How many images a table's numbers are of."""
+    column = next((name for name in ("photographs", "images", "crops") if name in frame), None)
+    return (
+        "the images of the study"
+        if column is None
+        else plural(int(frame[column].max()), column[:-1])
+    )
 
 
 def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:

@@ -11,10 +11,11 @@ import pandas as pd
 from PIL import Image
 
 from analysis.commands import csv_tables, printed
+from analysis.commands.drawing import Drawing
 from analysis.commands.parser import OutputOptions
 from analysis.commands.run_manifest import MANIFEST, read_manifest
 from analysis.commands.run_tables import read_tables, reading
-from analysis.findings import contrasts, kept
+from analysis.findings import contrasts, figures, kept, published
 from analysis.findings.claims import by_training, judge
 from analysis.findings.study import (
     BY_TRAINING,
@@ -31,6 +32,8 @@ from analysis.findings.study import (
 from analysis.pages import fingerprint, notebooks
 from analysis.pages import html as pages_html
 from analysis.pages.attachments import Attachment
+from analysis.plotting import captions, figure_style
+from analysis.plotting.files import rendered
 from analysis.plotting.notebook_output import reduced
 from mtd.utils import atomic_write, folder_files, limits, output
 from mtd.utils.errors import BadInput
@@ -83,6 +86,8 @@ def run(study: str | Path, options: OutputOptions | None = None) -> Path:
         tables, claims = collect_tables(scores), judge(scores)
         about = json_text(manifest(scores))
     write_tables(folder, tables, claims)
+    if options.drawing != Drawing():
+        write_figures(folder, tables, options.drawing, options.command)
     atomic_write.write(folder / MANIFEST, about)
     publish(folder, options.quiet)
     return folder
@@ -124,6 +129,37 @@ def write_pictures(folder: Path, study: Study) -> None:
     for name, (run, _) in PICTURES.items():
         if run not in study.runs():
             (folder / f"{name}.png").unlink(missing_ok=True)
+
+
+def write_figures(
+    folder: Path, frames: Mapping[str, pd.DataFrame], drawing: Drawing, command: str
+) -> None:
+    """Write the figures that the page draws itself as files, with captions; Figures 7 and 11.
+
+    Args:
+        folder: of the page.
+        frames: its tables.
+        drawing: formats and style.
+        command: that makes them, for the captions.
+    """
+    with figure_style.using(figure_style.named_style(drawing.style)):
+        drawn = {}
+        if CELLS in frames:
+            rows = frames[CELLS]
+            drawn["figure7"] = figures.tradeoff(rows), figures.about_tradeoff(rows)
+        if "levels" in frames:
+            rows = frames["levels"]
+            drawn["figure11"] = (
+                figures.levels(rows, published.table("figure11")),
+                figures.about_levels(rows),
+            )
+        for name, (figure, shown) in drawn.items():
+            if figure is None:
+                continue
+            for kind in drawing.formats:
+                atomic_write.write(folder / f"{name}.{kind}", rendered(figure, kind))
+            about = captions.caption(figure, {}, command, shown)
+            atomic_write.write(folder / f"{name}.txt", f"{about}\n")
 
 
 def check_folder(folder: Path, study: Path) -> None:
