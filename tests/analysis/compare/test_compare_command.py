@@ -327,7 +327,7 @@ def test_means_are_over_the_noises_that_all_models_have(runs, capsys):
     run([*map(str, runs), "--output-dir", "out"], "test")
     text = " ".join(capsys.readouterr().out.split())
     assert "The mean is over 1 of 2 noises, since not every model has a value" in text
-    assert "under the others: isp (srga)." in text
+    assert "under the others: camera pipeline (srga)." in text
 
     def disjoint(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(
