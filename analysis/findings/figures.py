@@ -46,7 +46,7 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     rows = rows.assign(ratio=rows.model.map(RATIOS)).sort_values("ratio")
     again = cells[(cells.metric == "psnr") & cells.model.str.contains("-seed")]
     again = again.assign(ratio=again.model.str.partition("-seed")[0].map(RATIOS))
-    figure = new_figure(6.4, 4.6)
+    figure = new_figure(6.6, 4.6)
     axes = figure.subplots()
     for column, label, look in (
         ("in_distribution", "Gaussian noise, σ = 15, trained on", noise_look(0)),

@@ -49,8 +49,8 @@ MODELS = (
 """Colors of models: Matplotlib's default ones without gray, the color of the noisy input."""
 
 NOISES = (
-    *("#000080", "#80e020", "#8020e0", "#806000"),
-    *("#80a080", "#006060", "#402000", "#e0c0e0"),
+    *("#000080", "#806000", "#8020e0", "#006060"),
+    *("#80e020", "#80a080", "#402000", "#e0c0e0"),
 )
 """Colors of noises, none of them like one of models: CIEDE2000 is at least 16 from each of these,
 and at least 19 between any two noises, also without red or green receptors."""
