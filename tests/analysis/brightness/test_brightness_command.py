@@ -21,6 +21,7 @@ from analysis.commands.command import run_arguments
 from analysis.commands.run_manifest import read_manifest
 from analysis.commands.run_tables import read_tables
 from analysis.text.noise_labels import NOISY
+from analysis.text.noise_names import noise_label, noise_words
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.metrics import psnr_ssim
@@ -147,21 +148,25 @@ def test_a_model_that_brightens_is_found_and_said(folder, monkeypatch):
         assert bright.shift_low > 0 > dark.shift_high
         assert bright.matching > plain.matching + 0.5 and dark.matching > plain.matching + 0.5
         assert (
-            f"hidden under {spec}: shift in brightness of {bright['shift']:+.2f} "
+            f"hidden under {noise_words(spec)}: shift in brightness of {bright['shift']:+.2f} "
             f"[{bright.shift_low:+.2f}, {bright.shift_high:+.2f}] levels: {TOO_FEW}; single crops"
         ) in summary
         assert (
-            f"dark under {spec}: shift in brightness of {dark['shift']:+.2f} "
+            f"dark under {noise_words(spec)}: shift in brightness of {dark['shift']:+.2f} "
             f"[{dark.shift_low:+.2f}, {dark.shift_high:+.2f}] levels: {TOO_FEW}; single crops"
         ) in summary
     each = tables(path)["images"].set_index(["model", "noise"])["shift"].abs()
     for names, values in each.groupby(level=[0, 1]):
         (row,) = (
-            text.split() for text in lines(path) if re.match(rf"{names[0]} +{names[1]} ", text)
+            text.split()
+            for text in lines(path)
+            if re.match(rf"{names[0]} +{noise_label(names[1])} ", text)
         )
         assert f"{values.mean():.2f}" in row
     for model, spec in frame.index:
-        said = [line for line in lines(path) if line.startswith(f"{model} under {spec}")]
+        said = [
+            line for line in lines(path) if line.startswith(f"{model} under {noise_words(spec)}")
+        ]
         assert len(said) == (model != NOISY) and all(TOO_FEW in line for line in said)
 
 
@@ -266,18 +271,15 @@ def test_values_that_are_not_finite_have_no_numbers(folder, monkeypatch):
 def test_the_figure_has_a_panel_for_each_noise_and_the_clean_images_in_it(folder):
     frames = tables(started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "isp"))
     drawn = brightness_figures.histograms(frames["brightness"], frames["histograms"])
-    assert [axes.get_title() for axes in drawn.axes] == [
-        "Gaussian, σ = 15",
-        "Poisson, α = 3",
-        "camera pipeline",
-    ]
+    noises = ["gaussian:15", "poisson:3", "isp"]
+    assert [axes.get_title() for axes in drawn.axes] == [noise_label(noise) for noise in noises]
     shares = frames["histograms"].set_index(["model", "noise"]).share
     shifts = frames["brightness"].set_index(["model", "noise"])["shift"]
-    for axes in drawn.axes:
+    for axes, noise in zip(drawn.axes, noises, strict=True):
         curves = axes.get_lines()
         assert len(curves) == 4
         for model, curve in zip([*MODELS, "clean"], curves, strict=True):
-            held = shares[(model, axes.get_title())].to_numpy()
+            held = shares[(model, noise)].to_numpy()
             heights = [100 * held[i : i + 4].mean() for i in range(0, 256, 4)]
             assert np.asarray(curve.get_ydata()) == pytest.approx(np.array(heights))
             assert curve.get_xdata()[0] == 1.5 and curve.get_xdata()[-1] == 253.5
@@ -285,7 +287,7 @@ def test_the_figure_has_a_panel_for_each_noise_and_the_clean_images_in_it(folder
         legend = axes.get_legend()
         assert legend is not None
         found = [text.get_text() for text in legend.get_texts()]
-        expected = [f"{shifts[(model, axes.get_title())]:+.2f}" for model in MODELS]
+        expected = [f"{shifts[(model, noise)]:+.2f}" for model in MODELS]
         assert found == [*expected, "clean images"]
 
 
