@@ -106,7 +106,7 @@ def test_two_slices_are_the_uninterrupted_training(photos, tmp_path):
     given |= {"FROM": str(kept), "RESULTS": str(results)}
     second = run(shim, RUNS=str(tmp_path / "second"), **given)
     assert second.returncode == 0, second.stderr
-    assert second.stderr.count("PSNR in dB") == 3 and "gaussian:15, trained on" in second.stderr
+    assert second.stderr.count("PSNR in dB") == 3 and "Gaussian σ = 15, trained on" in second.stderr
     assert "masked: finished" in second.stdout and "baseline: finished" in second.stdout
     for name in NAMES:
         settings = [*TOY, "run.steps=8", "optimizer.warmup=0"]

@@ -101,6 +101,7 @@ def test_what_psnr_was_measured_on_is_that_of_the_benchmark():
         "noises": ["gaussian:15", "isp"],
         "in_distribution": ["gaussian:15"],
     }
-    text = "2 crops of 32 x 32 from 1 photograph; trained on gaussian:15; unseen: isp"
+    text = "2 crops of 32 x 32 from 1 photograph; "
+    text += "trained on Gaussian σ = 15; unseen: camera pipeline"
     assert compare_reading.heading({"runs": {"r": {"analysis": "srga"}, "g": about}}) == text
     assert compare_reading.heading({"crop": 32, "parts": {"generalization": about}}) == text
