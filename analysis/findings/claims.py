@@ -113,7 +113,7 @@ def _levels_of_baseline() -> Iterable[Claim]:
         yield _contrast(
             "figure11",
             f"Under the strongest {kind} noise the masked network is ahead of the baseline.",
-            f"PSNR under {last}, masked − baseline",
+            f"PSNR under {noise_words(last)}, masked − baseline",
             "dB",
             LEVELS,
             _difference("masked", "baseline", last),
@@ -124,7 +124,7 @@ def _levels_of_baseline() -> Iterable[Claim]:
         yield _contrast(
             "figure11",
             f"Its PSNR drop with stronger {kind} noise is smaller than the baseline's.",
-            f"PSNR drop from {first} to {last}, baseline − masked",
+            f"PSNR drop from {noise_words(first)} to {noise_words(last)}, baseline − masked",
             "dB",
             LEVELS,
             Contrast("psnr", plus, minus),
@@ -138,7 +138,7 @@ def _levels_of_dncnn() -> Iterable[Claim]:
         yield _contrast(
             "figure11",
             f"Under the strongest {kind} noise the masked network is ahead of DnCNN.",
-            f"PSNR under {last}, masked − DnCNN",
+            f"PSNR under {noise_words(last)}, masked − DnCNN",
             "dB",
             LEVELS,
             _difference("masked", "dncnn", last),
@@ -179,7 +179,7 @@ def unseen_noise() -> Claim:
     return _contrast(
         "figure1",
         "Under a mixture of unseen noises the masked network still denoises well.",
-        "PSNR under mixture:4, masked − baseline",
+        "PSNR under mixture level 4, masked − baseline",
         "dB",
         PAIR,
         _difference("masked", "baseline", "mixture:4", folder=BENCHMARK),
@@ -248,21 +248,22 @@ def ratios() -> Iterable[Claim]:
     for text, quantity, plus, minus, threshold in (
         (
             "Masks lower PSNR under the noise trained on.",
-            f"PSNR under {TRAINED}, baseline − {best}",
+            f"PSNR under {noise_words(TRAINED)}, baseline − {best}",
             (Term("baseline", TRAINED),),
             (Term(best, TRAINED),),
             0.0,
         ),
         (
             "Up to a ratio of 75% this PSNR drop is small.",
-            f"PSNR under {TRAINED}, input-65-75 − baseline",
+            f"PSNR under {noise_words(TRAINED)}, input-65-75 − baseline",
             (Term("input-65-75", TRAINED),),
             (Term("baseline", TRAINED),),
             -SMALL_DROP,
         ),
         (
             "Most of this PSNR drop occurs above 75%.",
-            f"PSNR drop under {TRAINED}, from 65–75% to 85–95% − from no mask to 65–75%",
+            f"PSNR drop under {noise_words(TRAINED)}, from 65–75% to 85–95% − from no mask to "
+            "65–75%",
             (Term("input-65-75", TRAINED, 2.0),),
             (Term("baseline", TRAINED), Term("input-85-95", TRAINED)),
             0.0,

@@ -267,7 +267,7 @@ def snapshots(frames: Frames) -> Displayed:
             for row in records(frames[SNAPSHOTS])
         ]
     )
-    caption = "The masked network during training, under gaussian:15"
+    caption = "The masked network during training, under Gaussian σ = 15"
     return notebook_output.table(table, caption=caption, csv=f"{SNAPSHOTS}.csv")
 
 

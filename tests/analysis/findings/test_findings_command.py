@@ -167,7 +167,7 @@ def test_a_claim_says_on_what_it_rests(study):
     assert "[-0.500, +0.900] over images, one training" in text and text.startswith(
         "**Undecided**. "
     )
-    text = reading.claim(dict(row.loc["PSNR under isp, masked − baseline"]))
+    text = reading.claim(dict(row.loc["PSNR under camera pipeline, masked − baseline"]))
     assert text.startswith("**Not testable here**: not run (levels). Under the noise")
     seeds = dict(row.loc["PSNR under the mixture, input-75-85 − attention-65"])
     seeds |= {
