@@ -290,11 +290,17 @@ def _fit(artist: Any, several: Sequence[Axes], style: Style) -> None:
 
 
 def _ticks(axes: Any, kind: str, style: Style) -> float | None:
-    """The size of the labels along an axis: small for upright ones and for many names."""
+    """The size of the labels along an axis: small for turned ones and for many names.
+
+    Slanted ones end at their ticks, so that they need no more room than their height.
+    """
     labels = getattr(axes, f"{kind}axis").get_ticklabels()
     names = [text for text in labels if re.search("^[^$]*[a-z]", text.get_text())]
-    upright = kind == "x" and any(text.get_rotation() == 90 for text in names)
-    return style.small if upright or len(names) > MANY else style.text
+    turned = [text for text in names if kind == "x" and text.get_rotation()]
+    for text in turned:
+        if text.get_rotation() != 90:
+            text.set(rotation=30, ha="right", rotation_mode="anchor")
+    return style.small if turned or len(names) > MANY else style.text
 
 
 MANY = 8
@@ -317,7 +323,10 @@ def _wrap_labels(axes: Axes) -> None:
     ):
         room = int(0.85 * room) if text.get_fontweight() == "bold" else room
         if shown := text.get_text():
-            text.set_text("\n".join(wrapped(line, room) for line in shown.split("\n")))
+            words = re.split(r"[\s_/,-]", shown)
+            room = max(room, 1 + max(map(len, words)))
+            lines = [wrapped(line, room, lines=12) for line in shown.split("\n")]
+            text.set_text("\n".join(lines))
 
 
 def _thin(figure: Any, factor: float) -> None:

@@ -192,3 +192,16 @@ def test_a_result_is_saved_in_print(tmp_path: Path, monkeypatch):
     result.save(tmp_path / "again", figures="pdf", style="paper")
     assert written == [("srga.pdf", pytest.approx(COLUMN))]
     assert np.isclose(COLUMN, 3.3)
+
+
+def test_labels_in_print_are_wrapped_and_not_cut_and_slanted_names_do_not_meet():
+    with using(PAPER):
+        figure = new_figure(12.0, 4.0)
+        for axes in figure.subplots(1, 5):
+            axes.plot([0, 1, 2, 3])
+            axes.set_xlabel("feature value: a-rather-long.name-of.a_layer.with_a_name")
+        axes.set_xticks(range(4), ["salt and pepper"] * 4, rotation=20)
+        figure_style.fitted(figure).draw_without_rendering()
+    assert "…" not in axes.get_xlabel() and "\n" in axes.get_xlabel()
+    label = axes.get_xticklabels()[0]
+    assert (label.get_fontsize(), label.get_ha()) == (6, "right")
