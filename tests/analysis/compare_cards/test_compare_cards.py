@@ -212,7 +212,7 @@ def test_cards_of_others(cards, tmp_path, in_process) -> None:
         (tmp_path / f"{name}.json").write_text(text)
     given = [str(tmp_path / f"{name}.json") for name in ("a", "b")]
     code, out, err = in_process(command.main, *given)
-    assert code == 0 and "0.2500" in out and "isp" in out
+    assert code == 0 and "0.2500" in out and "camera pipeline" in out
     assert "no card states its protocol" in err and "is not stated" in err
     code, _, err = in_process(command.main, str(cards / "plain"), given[0])
     assert code == 2 and "suite: none in" in err and "masked in" in err

@@ -517,8 +517,8 @@ def test_a_blind_denoiser_was_trained_on_a_range_of_levels(folder):
         outside = (means[name, "poisson:2"] + means[name, "poisson:3"]) / 2
         assert scores.ood_drop[name] == pytest.approx(inside - outside, abs=1e-12)
     text = said_in(path)
-    assert "Some of the models were trained on gaussian:50, and some were not" in text
-    assert "gaussian:50: trained on by dncnn" in text
+    assert "Some of the models were trained on Gaussian σ = 50, and some were not" in text
+    assert "Gaussian, σ = 50: trained on by dncnn" in text
 
 
 def test_an_option_without_a_model_is_for_all_and_one_with_it_goes_before(folder):
@@ -533,8 +533,8 @@ def test_an_option_without_a_model_is_for_all_and_one_with_it_goes_before(folder
         "checkpoint": "gaussian:15",
     }
     text = said_in(path)
-    assert "plain is taken to be trained on poisson:3, as --in-distribution says; its" in text
-    assert "its checkpoint says gaussian:15." in text
+    assert "plain is taken to be trained on Poisson α = 3, as --in-distribution says; its" in text
+    assert "its checkpoint says Gaussian σ = 15." in text
 
 
 @pytest.mark.drawn

@@ -72,7 +72,9 @@ def test_plots_show_the_tables(result):
         assert np.array_equal(curves[model].get_ydata(), rows["mean"])
     assert "PSNR (dB)" in axes.get_ylabel() and axes.get_title() == "Poisson"
     single = result.plot_levels(kind="gaussian", metric="ssim")
-    assert [tick.get_text() for tick in single.get_xticklabels()] == ["gaussian:15\n(trained on)"]
+    assert [tick.get_text() for tick in single.get_xticklabels()] == [
+        "Gaussian, σ = 15\n(trained on)"
+    ]
     ranks = result.plot_ranks()
     assert np.asarray(ranks.images[0].get_array()).shape == (2, 3)
     assert result.plot_ranks(ax=ranks) is ranks

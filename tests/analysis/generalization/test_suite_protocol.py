@@ -152,7 +152,7 @@ def test_what_a_suite_assumes_of_training_is_said(folder, capsys):
     assumed = read_manifest(path)["in_distribution_assumed"]
     assert assumed == {"models": ["bare"], "noises": ["gaussian:25"]}
     said = " ".join(capsys.readouterr().out.split())
-    assert "bare: taken to be trained on gaussian:25, as the suite prescribes" in said
+    assert "bare: taken to be trained on Gaussian σ = 25, as the suite prescribes" in said
 
 
 @pytest.mark.parametrize(

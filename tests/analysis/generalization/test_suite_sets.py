@@ -92,7 +92,7 @@ def test_what_is_there_runs_and_the_rest_is_listed(folder, capsys):
     pooled = frames["noises"].query("metric == 'psnr' and model == 'plain'").set_index("noise")
     both = results[results.noise == "gaussian:25"].value.mean()
     assert pooled["mean"]["gaussian:25"] == pytest.approx(both, abs=1e-12)
-    assert f"one gaussian:25 3 {means['one']:.2f}" in out
+    assert f"one, Gaussian σ = 25 3 {means['one']:.2f}" in out
     assert f"one: {means['one']:.2f} dB for plain" in out
 
 
@@ -213,7 +213,7 @@ def test_prepared_folders_run_whatever_levels_are_there(folder, capsys):
     }
     said = capsys.readouterr()
     assert "test set nam is not here" in said.err
-    assert "cbsd68 idf_gaussian:15" in said.out
+    assert "cbsd68, Gaussian σ = 15 (drawn in advance)" in said.out
 
 
 PAIRS = '"pairs", "absent"'
