@@ -35,7 +35,6 @@ COPIED = {
     "reports/small-pairs/README.md": "reports/small-pairs.md",
     "reports/findings/README.md": "reports/findings.md",
     "reports/full-size/README.md": "reports/full-size.md",
-    "analysis/README.md": "details.md",
 }
 """Documents outside `docs`, and where they are in the site."""
 

@@ -1,16 +1,17 @@
-"""README, CONTRIBUTING and the analyses' README: the files that they name exist."""
+"""README, CONTRIBUTING and the documentation: the files that they name exist."""
 
 from __future__ import annotations
 
 import re
 
+import pandas as pd
 import pytest
 
 from tests.helpers.paths import ROOT
 
 DOCUMENTS = (
-    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "analysis/README.md"),
-    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"),
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))),
 )
 
 
@@ -33,7 +34,7 @@ def test_links_lead_somewhere(name: str):
 
 
 def test_the_tree_names_files_that_exist():
-    text = (ROOT / "README.md").read_text().partition("## Where things are")[2]
+    text = (ROOT / "docs" / "development.md").read_text().partition("## Where things are")[2]
     top, folder, count = "", "", 0
     for line in text.partition("```\n")[2].partition("```")[0].splitlines():
         if match := re.match(r"(\w+)/", line):
@@ -47,3 +48,30 @@ def test_the_tree_names_files_that_exist():
             assert any((holder / file).is_file() for holder in holders), f"{folder}/{file}"
             count += 1
     assert count > 60
+
+
+def test_readme_and_contributing_are_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 180
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 60
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert sum(line.startswith("![") for line in lines) == 1
+
+
+def test_the_caption_of_the_readme_is_that_of_its_figure():
+    frame = pd.read_csv(ROOT / "reports" / "bundled-pair" / "benchmark" / "tests.csv")
+    frame = frame[(frame.model_a == "baseline") & (frame.model_b == "masked")]
+    frame = frame[(frame.metric == "psnr") & (frame.noise != "out of distribution")]
+    frame = frame.set_index("noise")
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"masked network is {frame.difference['gaussian:15']:.2f} dB worse" in text
+    assert f"under gaussian:50 it is {-frame.difference['gaussian:50']:.2f} dB better" in text
+    unseen = frame.drop("gaussian:15")
+    better, worse = unseen.high < 0, unseen.low > 0
+    assert (len(unseen), better.sum(), worse.sum()) == (11, 6, 4)
+    assert list(unseen.index[~better & ~worse]) == ["mixture:1"]
+    assert set(frame.photographs) == {24}
+
+
+def test_figures_are_small():
+    for path in (ROOT / "docs" / "figures").glob("*.png"):
+        assert path.stat().st_size < 100_000, path.name

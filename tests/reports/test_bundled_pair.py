@@ -1,4 +1,4 @@
-"""What the README says of the bundled pair; `-m slow -s` prints its tables of Kodak24."""
+"""What docs/bundled-pair.md says of the pair; `-m slow -s` prints its tables of Kodak24."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_caption_is_that_of_its_figure():
     last = pd.read_csv(run / "last_quarter.csv")
     last = last[last.model_a == last.model_b].set_index("model_a").cka
     blocks = depth.loc[[f"layers.0.residual_group.blocks.{i}" for i in (2, 3)]]
-    text = " ".join((ROOT / "README.md").read_text().split())
+    text = " ".join((ROOT / "docs" / "bundled-pair.md").read_text().split())
     low, high = ([f"{value:.2f}" for value in blocks[name]] for name in ("baseline", "masked"))
     assert f"(CKA {low[0]} and {low[1]}), those" in text
     assert f"more alike ({high[0]} and {high[1]})" in text
