@@ -99,7 +99,7 @@ def test_the_findings_follow_from_the_scores_beside_them():
     assert list(again.verdict) == list(claims.verdict)
     seeds = [f"pair-seed{i}" for i in range(1, 6) if (scores.path / f"pair-seed{i}").is_dir()]
     for quantity, values in (
-        ("PSNR under mixture:4, masked − baseline", [psnr_difference(run) for run in seeds]),
+        ("PSNR under mixture level 4, masked − baseline", [psnr_difference(run) for run in seeds]),
         (DEEP_CKA, [deep_difference(run) for run in seeds]),
     ):
         mean, low, high = claims.loc[quantity, ["value", "trainings_low", "trainings_high"]]
