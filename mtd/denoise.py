@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 from mtd.inference.forward import GIB
 from mtd.loading import cli_options
 from mtd.loading.listing import weights_line
-from mtd.utils import cli, output
+from mtd.utils import cli, near_paths, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
@@ -81,17 +82,29 @@ def parser() -> cli.Parser:
     return p
 
 
+def check_input(path: Path) -> None:
+    """Check that there is an image or a folder, before PyTorch is imported.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if not os.path.lexists(path):
+        raise BadInput(near_paths.absent(path, "image or folder"))
+
+
 def main() -> None:
     """Parse, check, denoise."""
     args = parser().parse_args()
     if args.resume and args.overwrite:
         raise BadInput("--resume and --overwrite: give one of them")
+    (request,) = cli_options.resolve_requests(args)
+    cli_options.check([request])
+    check_input(Path(args.input))
     from mtd.data import image_io
     from mtd.inference import image_files
     from mtd.loading.load import load
     from mtd.utils.device import described
 
-    (request,) = cli_options.resolve_requests(args)
     sigma = request.options.sigma
     if sigma == cli_options.ORACLE:
         raise BadInput("--sigma oracle: the noise of a file is not known; give a level")

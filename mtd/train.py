@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtd.utils import cli, interruptions, output
-from mtd.utils.errors import BadInput, Partial
+from mtd.utils import cli, interruptions, near_paths, output, output_folders
+from mtd.utils.errors import BadInput, Partial, nearest
 from mtd.utils.messages import note, waiting
 
 if TYPE_CHECKING:
@@ -44,14 +45,12 @@ def parser() -> cli.Parser:
         "Train a denoiser on photographs with synthetic noise, with or without masks.",
         EXAMPLES,
     )
-    here = Path(__file__).parent / "training"
-    known = [p.name for kind in ("configs", "sweeps") for p in sorted((here / kind).glob("*.toml"))]
     models, images, compute = (p.group(name) for name in ("models", "images", "compute"))
     written = p.group("output")
     models.add_argument(
         "config",
         metavar="CONFIG",
-        help=f"a TOML recipe or sweep, or a bundled one: {', '.join(known)}",
+        help=f"a TOML recipe or sweep, or a bundled one: {', '.join(recipe_names())}",
     )
     images.add_argument(
         "--data",
@@ -145,6 +144,29 @@ class TrainRequest:
         return Path(self.output_dir or Path("runs") / name)
 
 
+def check(request: TrainRequest) -> None:
+    """Check what is named, before PyTorch is imported: recipe, photographs, output folder.
+
+    Raises:
+        BadInput: one that is not there, or a folder that cannot be written.
+    """
+    path, bundled = Path(request.config), list(recipe_names())
+    if not path.exists() and request.config not in bundled:
+        near = map(str, near_paths.near(path))
+        hint = nearest(request.config, dict.fromkeys([*near, *bundled]))
+        raise BadInput(f"{request.config}: no such file, and no bundled recipe; {hint}")
+    for place in request.folders:
+        if not os.path.lexists(place):
+            raise BadInput(near_paths.absent(Path(place), "folder or .zip file"))
+    output_folders.check(request.output_dir)
+
+
+def recipe_names() -> list[str]:
+    """The bundled recipes and sweeps."""
+    here = Path(__file__).parent / "training"
+    return [p.name for kind in ("configs", "sweeps") for p in sorted((here / kind).glob("*.toml"))]
+
+
 def main() -> None:
     """Parse, check, train."""
     args = parser().parse_args()
@@ -152,6 +174,7 @@ def main() -> None:
     request = TrainRequest(
         args.config, tuple(args.data), changes, args.baseline, args.cell, args.output_dir
     )
+    check(request)
     waiting("loading PyTorch …", quiet=args.quiet)
     from mtd.utils import distributed
     from mtd.utils.device import keep_freed_memory

@@ -6,8 +6,9 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analysis.commands import checks
 from analysis.commands.parser import (
     ConfiguredParser,
     OutputOptions,
@@ -17,7 +18,7 @@ from analysis.commands.parser import (
 )
 from analysis.commands.registry import command_of
 from mtd.loading import cli_options
-from mtd.utils import cli, messages
+from mtd.utils import cli, messages, output_folders
 
 if TYPE_CHECKING:
     from analysis.commands.analysis import Analysis
@@ -35,11 +36,12 @@ def main(analysis: Analysis) -> None:
     """
     known = parser(analysis)
     parsed = known.parse_args()
+    request = checked(analysis, parsed, known.command(cli.command(command_of(analysis.name))))
     messages.waiting("loading PyTorch …", quiet=parsed.quiet)
     from mtd.utils.device import keep_freed_memory
 
     keep_freed_memory()  # else the system clears every page again: a fifth of the time
-    run_parsed(analysis, parsed, known.command(cli.command(command_of(analysis.name))))
+    run(*request)
 
 
 def run_arguments(analysis: Analysis, arguments: Sequence[str], command: str = "") -> Path:
@@ -50,16 +52,34 @@ def run_arguments(analysis: Analysis, arguments: Sequence[str], command: str = "
     """
     known = parser(analysis)
     parsed = known.parse_args(list(arguments))
-    return run_parsed(analysis, parsed, known.command(command))
+    return run(*checked(analysis, parsed, known.command(command)))
 
 
-def run_parsed(analysis: Analysis, parsed: Namespace, command: str) -> Path:
-    """Run an analysis on parsed arguments; returns the run folder."""
+class Request(NamedTuple):
+    """A command line, checked as far as that takes no PyTorch; the arguments of `run`."""
+
+    analysis: Analysis
+    models: Models
+    settings: Settings
+    output: OutputOptions
+
+
+def checked(analysis: Analysis, parsed: Namespace, command: str) -> Request:
+    """What parsed arguments ask for, without importing PyTorch.
+
+    Raises:
+        BadInput: names, files, folders or values that cannot be used.
+    """
     settings = settings_from(analysis.settings, parsed)
     record = analysis.mode(settings) if analysis.mode is not None else analysis
     requests = record.requests
     models = requests(settings, parsed) if requests else cli_options.resolve_requests(parsed)
-    return run(analysis, models, settings, output_options(parsed, command))
+    if isinstance(models, Sequence):
+        checks.models(models)
+    settings.check_names()
+    output = output_options(parsed, command)
+    output_folders.check(output.output_dir)
+    return Request(analysis, models, settings, output)
 
 
 def parser(analysis: Analysis) -> ConfiguredParser:
@@ -206,6 +226,7 @@ def run_in_memory(
     from analysis.commands.result import Result
 
     chosen = analysis.settings.of(**settings)
+    chosen.check_names()
     if isinstance(images, str | Path) and Path(images).is_dir():
         chosen, images = replace(chosen, images=(str(images),)), None
     photographs = None if images is None else photographs_from(images, chosen.page)

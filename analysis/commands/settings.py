@@ -337,6 +337,20 @@ class Settings(Options):
             return cls.sharing(other, reference=reference, noises=tuple(unseen), **values)
         return cls.sharing(other, noises=(reference, *unseen), **values)
 
+    def check_names(self) -> None:
+        """Check names, noises, files and folders, before PyTorch is imported.
+
+        Raises:
+            BadInput: one that cannot be used; see `analysis.commands.checks`.
+        """
+        from analysis.commands import checks
+
+        own = getattr(self, "reference", None)
+        checks.noises([*([own] if own else []), *self.specs], self.quantize)
+        checks.images(self.images)
+        checks.trained_on(getattr(self, "in_distribution", ()))
+        checks.device(self.device)
+
     @property
     def specs(self) -> tuple[str, ...]:
         """The noises of the pass in their order, the reference first."""

@@ -15,7 +15,6 @@ from analysis.commands import command, parser
 from analysis.commands.analysis import Analysis
 from analysis.commands.parser import OutputOptions
 from analysis.compare.settings import CompareSettings
-from mtd.loading import cli_options
 from mtd.utils import cli, messages
 from mtd.utils.errors import BadInput
 
@@ -215,13 +214,13 @@ def run_arguments(arguments: Sequence[str], command_line: str = "") -> Path:
     )
     options = known.parse_args(list(arguments))
     output = parser.output_options(options, known.command(command_line))
-    settings = parser.settings_from(CompareSettings, options)
     if folders := parser.run_folders(options):
         given = parser.given_options(options, known.parse_args([]), CompareSettings)
         parser.refuse(given, ("models", *OF_OUTPUT), OF_RUNS)
         return from_folders(folders, output)
+    request = command.checked(ANALYSIS, options, output.command)
     messages.waiting("loading PyTorch …", quiet=output.quiet)
-    return command.run(ANALYSIS, cli_options.resolve_requests(options), settings, output)
+    return command.run(*request)
 
 
 def from_folders(

@@ -174,6 +174,19 @@ class GeneralizationSettings(Settings):
         if self.noisy:
             self.check_noisy()
 
+    def check_names(self) -> None:
+        """See `Settings.check_names`; also the suite with its noises, and all other folders."""
+        from analysis.commands import checks
+        from analysis.generalization import noise_suite
+
+        if self.suite:
+            suite = noise_suite.load(self.suite)
+            checks.noises(suite.noises, suite.protocol.drawing.quantize)
+        super().check_names()
+        checks.images(self.noisy)
+        checks.images(text.partition("=")[2] for text in self.testset if "=" in text)
+        checks.images([self.lpips_weights] if self.lpips_weights else [])
+
     def check_test_sets(self) -> None:
         """Check that test sets are known, and each is given once.
 

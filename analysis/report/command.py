@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from analysis.commands import checks
 from analysis.commands.parser import (
     ConfiguredParser,
     OutputOptions,
@@ -23,9 +24,10 @@ from analysis.commands.parser import (
     run_folders,
     settings_from,
 )
+from analysis.report import sections
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
-from mtd.utils import cli
+from mtd.utils import cli, output_folders
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import waiting
 
@@ -121,11 +123,15 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     elif folders:
         refuse(given, WITH_FOLDERS, "the runs of the folders have their own; leave it out")
     settings = settings_from(ReportSettings, parsed)
-    waiting("loading PyTorch …", quiet=parsed.quiet)
     named = bool(parsed.models or parsed.custom_models)
     none = folders or (options.verify and not named)
     models = [] if none else cli_options.resolve_requests(parsed)
     output = output_options(parsed, known.command(command))
+    sections.choose(options.sections)
+    checks.models(models)
+    settings.check_names()
+    output_folders.check(output.output_dir)
+    waiting("loading PyTorch …", quiet=parsed.quiet)
     return Request(models, settings, options, output, folders)
 
 

@@ -113,6 +113,16 @@ class ReportSettings(Settings):
             raise BadInput("crop None: a report's features are taken of crops; give --crop")
         self.crops_of(self.benchmark_crop)
 
+    def check_names(self) -> None:
+        """See `Settings.check_names`; also the suite of the benchmark."""
+        from analysis.commands import checks
+        from analysis.generalization import noise_suite
+
+        if self.suite:
+            noise_suite.load(self.suite)
+        super().check_names()
+        checks.images([self.lpips_weights] if self.lpips_weights else [])
+
     def crops_of(self, side: int) -> dict[str, int]:
         """The maximum number of crops of each section.
 

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from mtd.data import image_headers, netpbm, pillow_images, vips_images
 from mtd.data.image_headers import Header
-from mtd.utils import atomic_write, input_files
+from mtd.utils import atomic_write, input_files, near_paths
 from mtd.utils.errors import BadInput
 
 AnyPixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -218,7 +218,7 @@ def find(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     if is_file(folder):
         raise BadInput(f"{folder} is a file: expected a folder of images")
     if not is_folder(folder):
-        raise BadInput(f"{folder}: no such folder")
+        raise BadInput(near_paths.absent(folder, "folder"))
     files = [path for path in _visible(folder, suffixes) if path.suffix.lower() in suffixes]
     if not files:
         below = _with_images(folder, suffixes)

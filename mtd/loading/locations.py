@@ -6,18 +6,15 @@ Nothing here reads the file or imports torch, so that a misspelt name is refused
 from __future__ import annotations
 
 import glob
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from mtd.loading import hub, zoo
+from mtd.utils import near_paths
 from mtd.utils.errors import BadInput, close_to
 
 BUNDLED = Path(__file__).parents[1] / "pretrained"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
-
-MOST = 1000
-"""Files of a folder that a misspelt name is compared with."""
 
 
 def locate(name: str | Path) -> Path:
@@ -109,7 +106,7 @@ def missing(name: str | Path) -> str:
     path, known = Path(name), bundled_names()
     if glob.has_magic(str(path)):
         return _unmatched(path, known)
-    near = [str(one) for one in _near(path)]
+    near = [str(one) for one in near_paths.near(path, _close)]
     near += _close(path.name, known) if len(path.parts) == 1 else []
     near += close_to(path.as_posix(), zoo.entries())
     if near:
@@ -134,28 +131,10 @@ def _unmatched(pattern: Path, known: list[str]) -> str:
     return f"no file matches {pattern}; expected checkpoints, such as {some} (bundled)"
 
 
-def _near(path: Path) -> Iterator[Path]:
-    """Checkpoints whose paths differ in one name, of the file or of a folder, by a few letters."""
-    parents = [parent for parent in path.parents if parent.is_dir()]
-    if not parents:
-        return
-    first, *rest = path.relative_to(parents[0]).parts
-    try:
-        with os.scandir(parents[0]) as entries:
-            names = sorted(e.name for _, e in zip(range(MOST), entries, strict=False))
-    except OSError:
-        return
-    close = close_to(first, names) if rest else _close(first, filter(_is_checkpoint, names))
-    for name in close:
-        candidate = parents[0].joinpath(name, *rest)
-        if candidate.is_file():
-            yield candidate
-
-
 def _close(word: str, names: Iterable[str]) -> list[str]:
     """The checkpoints whose names are close to a given one, whatever the endings."""
     by_stem: dict[str, str] = {}
-    for name in names:
+    for name in filter(_is_checkpoint, names):
         by_stem.setdefault(Path(name).stem, name)
     stem = Path(word).stem if _is_checkpoint(word) else word
     return [by_stem[one] for one in close_to(stem, by_stem)]

@@ -244,6 +244,7 @@ class Levelled(Noise):
         draw: see `Noise`.
         meaning: what the level is, for error messages.
         highest: the largest possible level.
+        of_255: whether levels count from 0 to 255, as σ of Gaussian noise.
     """
 
     level: float
@@ -251,6 +252,7 @@ class Levelled(Noise):
 
     meaning: ClassVar[str]
     highest: ClassVar[float] = math.inf
+    of_255: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.level <= self.highest or math.isinf(self.level):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from inspect import isabstract
 
-from mtd.noise.base import Noise
+from mtd.noise.base import Levelled, Noise, number
 from mtd.noise.camera_pipeline import ISP
 from mtd.noise.matched import MatchedGaussian
 from mtd.noise.mixture import Mixture
@@ -187,3 +188,39 @@ def _options(spec: str, kind: type[Noise], parts: Sequence[str]) -> dict[str, st
             raise BadInput(f"noise {spec!r}: {option} {wrong}; expected one {option}={meaning}")
         options[option] = value
     return options
+
+
+def check_scale(noise: Noise, rounded: bool = True) -> None:
+    """Check that a level of 255 is not given as a share of 1.
+
+    A level below 1 is weaker than what rounding to 8 bits does, so that it is refused, unless
+    images are not rounded. Level 0 is the clean image.
+
+    Args:
+        noise: as it was given.
+        rounded: whether its images are rounded to 8 bits.
+
+    Raises:
+        BadInput: it is.
+
+    >>> check_scale(parse("gaussian:0.06"))
+    Traceback (most recent call last):
+    mtd.utils.errors.BadInput: noise gaussian:0.06: levels are 0 to 255; did you mean gaussian:15 \
+(0.06 × 255)? --no-quantize allows levels below 1
+    >>> check_scale(parse("speckle:0.06")), check_scale(parse("gaussian:0"))
+    (None, None)
+    """
+    if (
+        not rounded
+        or not isinstance(noise, Levelled)
+        or not noise.of_255
+        or not 0 < noise.level < 1
+    ):
+        return
+    assert noise.level
+    level = noise.level * 255
+    meant = replace(noise, level=float(round(level) if level > 1 else f"{level:.2g}"))
+    raise BadInput(
+        f"noise {noise.spec}: levels are 0 to 255; did you mean {meant.spec} ({number(noise.level)}"
+        " × 255)? --no-quantize allows levels below 1"
+    )

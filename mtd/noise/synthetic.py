@@ -46,6 +46,7 @@ class Gaussian(Levelled):
     label = "Gaussian"
     level_unit = "σ (8-bit levels)"
     symbol = "σ"
+    of_255 = True
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise.sample`."""
@@ -167,6 +168,7 @@ class Spatial(Levelled):
     level_unit = "σ before the 3 × 3 mean (8-bit levels)"
     short = "spatial"
     symbol = "σ"
+    of_255 = True
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise.sample`."""

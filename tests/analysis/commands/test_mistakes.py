@@ -1,0 +1,142 @@
+"""Wrong command lines: one line, before PyTorch, NumPy or pandas is imported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from analysis.commands import checks
+from analysis.commands.settings import Settings
+from mtd.utils import near_paths, output_folders
+from mtd.utils.errors import BadInput
+from tests.helpers.processes import fresh
+
+SCRIPT = """
+import contextlib, io, json, runpy, sys
+answers = []
+for module, *arguments in json.loads(sys.argv[1]):
+    sys.argv = [module, *arguments]
+    said, code = io.StringIO(), 0
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            runpy.run_module(module, run_name="__main__")
+        except SystemExit as left:
+            code = left.code
+    heavy = [name for name in ("torch", "numpy", "pandas", "matplotlib") if name in sys.modules]
+    answers.append([code, said.getvalue(), heavy])
+print(json.dumps(answers))
+"""
+"""Runs command lines one after the other in a process that has imported nothing."""
+
+CKA, REPORT, BENCHMARK = "analysis.cka", "analysis.report", "analysis.generalization"
+
+MISTAKES = {
+    "analysis.cka baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
+    "analysis.cka *.pth": "no file matches *.pth; expected checkpoints, such as baseline.pth or "
+    "masked.pth (bundled)",
+    "analysis.cka classical:blurr:1": "classical:blurr:1: no classical denoiser 'blurr'; did you "
+    "mean blur?",
+    "analysis.cka filter:baselin.pth@gaussian:15": "baselin.pth: no such file; did you mean "
+    "baseline.pth?",
+    "analysis.srga masked.pth baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
+    "analysis.compare baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
+    "analysis.report baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
+    "analysis.generalization baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
+    "mtd.denoise baselin.pth a b": "baselin.pth: no such file; did you mean baseline.pth?",
+    "analysis.cka masked.pth --noise gaussian:0.06": "noise gaussian:0.06: levels are 0 to 255; "
+    "did you mean gaussian:15 (0.06 × 255)? --no-quantize allows levels below 1",
+    "analysis.cka masked.pth --noise gausian:15": "noise 'gausian:15': did you mean gaussian:15?",
+    "analysis.cka masked.pth --noise gaussian=15": "noise 'gaussian=15': write gaussian:15",
+    "analysis.cka masked.pth --reference gaussian15": "noise 'gaussian15': did you mean "
+    "gaussian:15?",
+    "analysis.error masked.pth --noise folder:photso": "photso: no such folder; did you mean "
+    "photos?",
+    "analysis.report masked.pth --in-distribution gaussian=15": "--in-distribution gaussian=15: "
+    "noise 'gaussian=15': write gaussian:15",
+    "analysis.generalization masked.pth --suite papr": "suite 'papr': no suite of the package, and "
+    "no file that ends in .toml; did you mean paper?",
+    "analysis.report masked.pth --suite quik": "suite 'quik': no suite of the package, and no file "
+    "that ends in .toml; did you mean quick?",
+    "analysis.report masked.pth --sections ckaa": "--sections ckaa: did you mean cka or causal?",
+    "analysis.cka masked.pth --images photso": "photso: no such folder; did you mean photos?",
+    "analysis.cka masked.pth --images *.png": "no file matches *.png",
+    "analysis.generalization masked.pth --noisy photso": "photso: no such folder; did you mean "
+    "photos?",
+    "analysis.cka masked.pth --output-dir notes.txt": "notes.txt is a file: --output-dir is a "
+    "folder",
+    "analysis.report masked.pth --output-dir notes.txt/a": "notes.txt/a cannot be below notes.txt, "
+    "which is a file: --output-dir is a folder",
+    "analysis.cka masked.pth --device gpu": "device 'gpu': did you mean cuda?",
+    "analysis.cka masked.pth --device cdua:1": "device 'cdua:1': did you mean cuda:1?",
+    "mtd.denoise masked.pth photso out": "photso: no such image or folder; did you mean photos?",
+    "mtd.train smal.toml": "smal.toml: no such file, and no bundled recipe; did you mean "
+    "small.toml or table2.toml or table1.toml?",
+    "mtd.train small.toml --data photso": "photso: no such folder or .zip file; did you mean "
+    "photos?",
+    "mtd.train small.toml --output-dir notes.txt": "notes.txt is a file: --output-dir is a folder",
+}
+"""Command lines in a folder with `photos` and `notes.txt`, and what they are answered."""
+
+
+class Answer(NamedTuple):
+    """Exit status, what is on stderr, and the heavy libraries that are imported by then."""
+
+    code: int
+    said: str
+    heavy: list[str]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
+    """The answers to all mistakes, by command line."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "photos").mkdir()
+    (folder / "notes.txt").touch()
+    cases = [line.split() for line in MISTAKES]
+    done = fresh("-c", SCRIPT, json.dumps(cases), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = [Answer(*answer) for answer in json.loads(done.stdout)]
+    return dict(zip(MISTAKES, found, strict=True))
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_is_answered_before_anything_heavy_is_imported(answers, line):
+    assert answers[line] == (2, f"error: {MISTAKES[line]}\n", [])
+
+
+@pytest.mark.parametrize("spec", ["gaussian:0", "speckle:0.06", "salt_pepper:0.02", "poisson:0.5"])
+def test_levels_below_one_that_are_meant(spec):
+    Settings(noises=(spec,)).check_names()
+
+
+def test_levels_below_one_are_allowed_without_rounding():
+    Settings(noises=("gaussian:0.06", "spatial:0.5@1"), quantize=False).check_names()
+    with pytest.raises(BadInput, match=r"did you mean spatial:128@1 \(0.5 × 255\)\?"):
+        Settings(noises=("spatial:0.5@1",)).check_names()
+    with pytest.raises(BadInput, match=r"did you mean gaussian:0.26 \(0.001 × 255\)\?"):
+        Settings(noises=("gaussian:0.001",)).check_names()
+
+
+def test_training_noises_that_are_known_later():
+    checks.trained_on(["mine=gaussian:15", "sidd", "gaussian:0..55", "toy=3"])
+
+
+def test_near_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos/kodak/a.png", ".photos/kodak/a.png"):
+        Path(name).parent.mkdir(parents=True)
+        Path(name).touch()
+    assert near_paths.near(Path("photo/kodak/a.png")) == [Path("photos/kodak/a.png")]
+    assert near_paths.near(Path("photos/kodk/a.png")) == [Path("photos/kodak/a.png")]
+    assert near_paths.near(Path("photo/kodak/b.png")) == []
+
+
+def test_output_folders(tmp_path):
+    output_folders.check(None)
+    output_folders.check(tmp_path / "new" / "folder")
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="is a file: --output-dir is a folder"):
+        output_folders.check(tmp_path / "file")
