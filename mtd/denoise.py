@@ -89,7 +89,7 @@ def check_input(path: Path) -> None:
         BadInput: there is none.
     """
     if not os.path.lexists(path):
-        raise BadInput(near_paths.absent(path, "image or folder"))
+        raise BadInput(near_paths.absent(path, "file or folder"))
 
 
 def main() -> None:

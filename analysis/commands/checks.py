@@ -63,7 +63,7 @@ def trained_on(texts: Iterable[str]) -> None:
                 raise BadInput(f"--in-distribution {text}: {error}") from None
 
 
-def images(places: Iterable[str | Path]) -> None:
+def images(places: Iterable[str | Path], kind: str = "folder") -> None:
     """Check that there are folders or files of images.
 
     Raises:
@@ -71,7 +71,7 @@ def images(places: Iterable[str | Path]) -> None:
     """
     for place in places:
         if not os.path.lexists(place):
-            raise BadInput(near_paths.absent(Path(place), "folder"))
+            raise BadInput(near_paths.absent(Path(place), kind))
 
 
 def device(name: str) -> None:

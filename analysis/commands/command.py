@@ -18,7 +18,7 @@ from analysis.commands.parser import (
 )
 from analysis.commands.registry import command_of
 from mtd.loading import cli_options
-from mtd.utils import cli, messages, output_folders
+from mtd.utils import cli, messages, output_folders, user_folders
 
 if TYPE_CHECKING:
     from analysis.commands.analysis import Analysis
@@ -227,7 +227,7 @@ def run_in_memory(
 
     chosen = analysis.settings.of(**settings)
     chosen.check_names()
-    if isinstance(images, str | Path) and Path(images).is_dir():
+    if isinstance(images, str | Path) and Path(user_folders.expanded(str(images))).is_dir():
         chosen, images = replace(chosen, images=(str(images),)), None
     photographs = None if images is None else photographs_from(images, chosen.page)
     given: Any = models if other_sources(models) else named_models(models)

@@ -28,6 +28,7 @@ from mtd.networks.base import Denoiser
 from mtd.networks.weights import weights_digest
 from mtd.utils.device import AUTO, chosen
 from mtd.utils.errors import BadInput
+from mtd.utils.user_folders import expanded
 
 Model = str | Path | nn.Module
 
@@ -284,7 +285,7 @@ def photographs_from(images: Any, page: int | None = None) -> list[Photograph]:
     photos: list[Photograph] = []
     for number, image in enumerate(images):
         if isinstance(image, str | Path):
-            path = Path(image)
+            path = Path(expanded(str(image)))
             photos += photographs(path, page=page) if path.is_dir() else [photograph(path, page)]
         else:
             photos.append(from_pixels(f"image {number}", image))

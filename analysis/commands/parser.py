@@ -17,11 +17,11 @@ from typing import (
     get_type_hints,
 )
 
-from analysis.commands import drawing
+from analysis.commands import drawing, several_values
 from analysis.commands.drawing import Drawing
 from analysis.commands.settings import Option, Options, Settings, convert, plain
 from mtd.loading import cli_options
-from mtd.utils import cli
+from mtd.utils import cli, user_folders
 from mtd.utils.errors import BadInput
 
 T = TypeVar("T", bound=Options)
@@ -79,7 +79,14 @@ class ConfiguredParser(cli.Parser):
             from analysis.commands import config_file
 
             self.expanded = config_file.expanded(self, self.expanded)
-        return super().parse_args(self.expanded, namespace)
+        return self._parsed(self.expanded, namespace)
+
+    def _parsed(self, arguments: Sequence[str], namespace: Any = None) -> Any:
+        """Parse arguments; models may stand anywhere, and several values after one option."""
+        own = self._option_string_actions
+        several = {o: f for o, f in several_values.OPTIONS.items() if o in own}
+        given = several_values.written_out(list(map(user_folders.expanded, arguments)), several)
+        return self.parse_intermixed_args(given, namespace)
 
     def split(self, arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
         """Arguments by what they set, each option with its values.
@@ -89,7 +96,7 @@ class ConfiguredParser(cli.Parser):
         """
         self.recorded = []
         try:
-            super().parse_args(list(arguments))
+            self._parsed(list(arguments))
             return self.recorded
         finally:
             self.recorded = None

@@ -51,6 +51,7 @@ from mtd.utils.file_names import file_name
 from mtd.utils.json_text import json_text
 from mtd.utils.messages import plural, verb
 from mtd.utils.replaced import restore_all
+from mtd.utils.user_folders import expanded
 
 TEXT_FILE = "summary.txt"
 
@@ -79,7 +80,11 @@ def _version(name: str) -> str:
 
 def place(path: str | Path | None, name: str, manifest: Mapping[str, Any]) -> Path:
     """The folder of a run: the given one, or `runs/NAME-DIGEST`; see `RunFolder`."""
-    return Path(path) if path else Path("runs") / f"{file_name(name, 80)}-{_digest(manifest)[:8]}"
+    return (
+        Path(expanded(str(path)))
+        if path
+        else Path("runs") / f"{file_name(name, 80)}-{_digest(manifest)[:8]}"
+    )
 
 
 class RunFolder:

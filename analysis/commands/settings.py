@@ -14,6 +14,7 @@ from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
+from mtd.utils import user_folders
 from mtd.utils.cli import DEVICE, LARGEST, OWN
 from mtd.utils.errors import BadInput, nearest
 
@@ -458,7 +459,7 @@ def convert(kind: Any, about: Option, value: Any) -> Any:
     if kind in (int, float):
         return number(kind, about, value)
     if kind is str and isinstance(value, str | PathLike):
-        return fspath(value)
+        return user_folders.expanded(fspath(value))
     raise ValueError(expected(kind))
 
 

@@ -185,7 +185,7 @@ class GeneralizationSettings(Settings):
         super().check_names()
         checks.images(self.noisy)
         checks.images(text.partition("=")[2] for text in self.testset if "=" in text)
-        checks.images([self.lpips_weights] if self.lpips_weights else [])
+        checks.images([self.lpips_weights] if self.lpips_weights else [], "file")
 
     def check_test_sets(self) -> None:
         """Check that test sets are known, and each is given once.

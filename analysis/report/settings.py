@@ -121,7 +121,7 @@ class ReportSettings(Settings):
         if self.suite:
             noise_suite.load(self.suite)
         super().check_names()
-        checks.images([self.lpips_weights] if self.lpips_weights else [])
+        checks.images([self.lpips_weights] if self.lpips_weights else [], "file")
 
     def crops_of(self, side: int) -> dict[str, int]:
         """The maximum number of crops of each section.

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mtd.data.image_io import Pixels, find, header, read_rgb
+from mtd.data.image_io import Pixels, find, header, is_file, read_rgb
 from mtd.utils.errors import BadInput
+from mtd.utils.user_folders import expanded
 
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket")
 """The color photographs in the package of scikit-image."""
@@ -43,12 +44,13 @@ class Photograph:
 
 
 def photographs(*folders: str | Path, page: int | None = None) -> list[Photograph]:
-    """The photographs of folders, or the bundled ones without any.
+    """The photographs of folders and files, or the bundled ones without any.
 
-    Photographs of one folder are named by file, those of several by folder and file.
+    Photographs of one folder are named by file, those of several by folder and file. Files that are
+    given are named by file, or by their paths if two have one name.
 
     Args:
-        folders: of image files; subfolders are ignored.
+        folders: of image files; subfolders are ignored. Or image files themselves.
         page: of every file, for files with several pages or frames, from 1.
 
     Raises:
@@ -59,16 +61,19 @@ def photographs(*folders: str | Path, page: int | None = None) -> list[Photograp
     """
     if not folders:
         return [_bundled(name) for name in BUNDLED]
-    if len(folders) == 1:
-        return [photograph(path, page) for path in find(folders[0])]
-    names = [Path(folder).resolve().name for folder in folders]
+    places = [Path(expanded(str(folder))) for folder in folders]
+    if len(places) == 1 and not is_file(places[0]):
+        return [photograph(path, page) for path in find(places[0])]
+    names = [place.resolve().name for place in places]
     if len(set(names)) < len(names):
-        names = [str(folder) for folder in folders]
-    return [
-        photograph(path, page, name=f"{name}/{path.name}")
-        for folder, name in zip(folders, names, strict=True)
-        for path in find(folder)
-    ]
+        names = list(map(str, places))
+    found: list[Photograph] = []
+    for place, name in zip(places, names, strict=True):
+        if is_file(place):
+            found.append(photograph(place, page, name=name))
+        else:
+            found += [photograph(path, page, name=f"{name}/{path.name}") for path in find(place)]
+    return found
 
 
 @cache

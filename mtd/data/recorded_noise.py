@@ -17,6 +17,7 @@ from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
 from mtd.noise.specs import FOLDER
 from mtd.utils.errors import BadInput, nearest
+from mtd.utils.user_folders import expanded
 
 PREFIX = FOLDER
 
@@ -50,7 +51,7 @@ class Recorded:
         self, spec: str, noisy: Mapping[str, Loader] | None = None, page: int | None = None
     ) -> None:
         if noisy is None:
-            folder = Path(spec.removeprefix(PREFIX))
+            folder = Path(expanded(spec).removeprefix(PREFIX))
             self.spec, self._where = PREFIX + str(folder), str(folder)
             self.name, self.level = self.spec, None
             noisy = _loaders(folder, page)

@@ -22,7 +22,7 @@ from mtd.networks.external import ExternalNetwork
 from mtd.networks.input_format import InputFormat
 from mtd.networks.weights import weights_digest
 from mtd.noise.specs import parse
-from mtd.utils import errors, messages
+from mtd.utils import errors, messages, user_folders
 from mtd.utils.device import resolve_device
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
@@ -65,7 +65,7 @@ def load(
     for name in options:
         if name not in known:
             raise BadInput(f"no option {name!r} of load; {errors.nearest(name, known)}")
-    request, text = LoadOptions(**options), str(path_or_name)
+    request, text = LoadOptions(**options), user_folders.expanded(str(path_or_name))
     if text.startswith(classical.FILTER):
         model, noise = classical.filter_spec(text)
         if not model:
@@ -75,7 +75,7 @@ def load(
     if text.startswith(classical.CLASSICAL):
         classical.check_options(text, request)
         return classical.classical(text, request.wrap)
-    return from_file(path_or_name, request).to(resolve_device(device))
+    return from_file(text, request).to(resolve_device(device))
 
 
 def from_file(path_or_name: str | Path, request: LoadOptions) -> Denoiser:

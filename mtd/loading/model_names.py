@@ -12,6 +12,7 @@ from typing import Any
 from mtd.loading import zoo
 from mtd.loading.classical import stem
 from mtd.utils.errors import BadInput, nearest
+from mtd.utils.user_folders import expanded
 
 
 def details(paths: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -76,6 +77,7 @@ def named_files(text: str, expected: str = CHECKPOINTS) -> list[tuple[str, str]]
     >>> named_files("masked.pth"), named_files("masked=runs/m1/model.pth")
     ([('', 'masked.pth')], [('masked', 'runs/m1/model.pth')])
     """
+    text = expanded(text)
     name, equals, pattern = text.partition("=")
     if not equals or not name or set(name) & set("/\\:") or Path(text).exists():
         return [("", text)]

@@ -32,6 +32,7 @@ from mtd.training import decoded_store
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural, verb
+from mtd.utils.user_folders import expanded
 
 Array = NDArray[Any]
 
@@ -157,7 +158,9 @@ class Pairs(ABC):
             raise BadInput(
                 "no photographs: give a folder, or a .zip file made by mtd.pack, with --data"
             )
-        folders = [str(folder) for folder in photograph_archives.opened(folders)]
+        folders = [
+            str(folder) for folder in photograph_archives.opened(list(map(expanded, folders)))
+        ]
         readable, self.bad = usable(folders, skip_bad, page)
         self.skipped = [line for line in map(image_io.skipped, folders) if line]
         large = [photo for photo in readable if min(photo.height, photo.width) >= crop]

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from mtd.utils import (
     input_files,
@@ -23,7 +23,7 @@ from mtd.utils import (
     user_folders,
     working_folder,
 )
-from mtd.utils.errors import BadInput, Failed, Partial
+from mtd.utils.errors import BadInput, Failed, Partial, close_to
 from mtd.utils.messages import say
 from mtd.utils.printable import of_error
 
@@ -137,13 +137,26 @@ class Parser(argparse.ArgumentParser):
             for action in actions
         )
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See `argparse`; the home stands for `~`, also where a shell leaves it."""
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args(list(map(user_folders.expanded, given)), namespace)
+
     def error(self, message: str) -> NoReturn:
         """Refuse a command line.
 
         Raises:
             BadInput: always.
         """
-        raise BadInput(f"{message}; see {self.prog} --help")
+        raise BadInput(f"{message}{self._meant(message)}; see {self.prog} --help")
+
+    def _meant(self, message: str) -> str:
+        """The option that an unknown one is close to, for the end of a message; "" if none is."""
+        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        for word in message.split() if message.startswith("unrecognized") else []:
+            if word.startswith("--") and (close := close_to(word.partition("=")[0], known)):
+                return f"; did you mean {close[0]}?"
+        return ""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):

@@ -6,11 +6,15 @@ On a cluster the home may be read-only or missing, and so may the folder that `T
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from mtd.utils import temporary
 from mtd.utils.errors import BadInput
+
+TILDE = re.compile(r"(?:^|(?<=[=:]))~[\w.-]*(?=/|$)")
+"""A home where a path begins."""
 
 MATPLOTLIB = "MPLCONFIGDIR"
 """The variable with Matplotlib's folder; without a usable one it warns whenever it is imported."""
@@ -45,6 +49,20 @@ def home(path: str) -> str:
     """A path with the home for `~`; one that cannot exist where the user has no home."""
     full = os.path.expanduser(path)  # noqa: PTH111, since pathlib's raises without a home
     return path.replace("~", os.devnull) if full.startswith("~") else full
+
+
+def expanded(text: str) -> str:
+    """A text with the home for the `~` that begins it, or the path in it: `folder:~/photos`.
+
+    Shells leave it in `--images=~/photos`, and nothing replaces it in files and in Python. A file
+    of that name is left alone, and so is the name of no user.
+
+    >>> expanded("~/a.png") == expanded("x=~/a.png").removeprefix("x=") == home("~/a.png")
+    True
+    """
+    if "~" not in text or os.path.lexists(text):
+        return text
+    return TILDE.sub(lambda found: os.path.expanduser(found[0]), text)  # noqa: PTH111
 
 
 def writable(folder: Path) -> bool:

@@ -71,7 +71,7 @@ MISTAKES = {
     "which is a file: --output-dir is a folder",
     "analysis.cka masked.pth --device gpu": "device 'gpu': did you mean cuda?",
     "analysis.cka masked.pth --device cdua:1": "device 'cdua:1': did you mean cuda:1?",
-    "mtd.denoise masked.pth photso out": "photso: no such image or folder; did you mean photos?",
+    "mtd.denoise masked.pth photso out": "photso: no such file or folder; did you mean photos?",
     "mtd.train smal.toml": "smal.toml: no such file, and no bundled recipe; did you mean "
     "small.toml or table2.toml or table1.toml?",
     "mtd.train small.toml --data photso": "photso: no such folder or .zip file; did you mean "

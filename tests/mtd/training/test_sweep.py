@@ -181,5 +181,5 @@ def test_the_seed_has_the_option_of_all_commands(monkeypatch, in_process):
     seeds: list[int] = []
     monkeypatch.setattr(train, "_train", lambda runs, *_: seeds.append(runs[0][1].run.seed) or {})
     for given in (["--seed", "3"], ["--set", "run.seed=4"], []):
-        assert in_process(train.main, "small.toml", "--data", "x", *given, "--quiet")[0] == 0
+        assert in_process(train.main, "small.toml", "--data", ".", *given, "--quiet")[0] == 0
     assert seeds == [3, 4, 0]

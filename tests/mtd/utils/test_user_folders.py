@@ -74,3 +74,22 @@ def test_a_user_without_a_home_has_no_downloads(monkeypatch):
     assert not home.home().exists()
     assert isinstance(home.unusable(home.home() / "zoo", "no folder"), BadInput)
     assert "MTD_HOME" in str(home.unusable(home.home() / "zoo", "no folder"))
+
+
+def test_the_home_in_every_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.chdir(tmp_path)
+    for text, expected in {
+        "~/a.png": "/home/me/a.png",
+        "~": "/home/me",
+        "--images=~/photos": "--images=/home/me/photos",
+        "--noise=folder:~/noisy": "--noise=folder:/home/me/noisy",
+        "NAME=~/runs/*/model.pth": "NAME=/home/me/runs/*/model.pth",
+        "~nobody_of_this_name/a": "~nobody_of_this_name/a",
+        "a~/b": "a~/b",
+        "photo.png~": "photo.png~",
+        "gaussian:15": "gaussian:15",
+    }.items():
+        assert user_folders.expanded(text) == expected
+    (tmp_path / "~").mkdir()
+    assert user_folders.expanded("~") == "~"
