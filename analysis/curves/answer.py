@@ -31,5 +31,5 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
         what = "PSNR under unseen noise is best at the end of training"
     elif len(early) < len(rows):
         what = "PSNR under unseen noise does not rise to the end of every training"
-    values = {str(row["run"]): f"{number(row['best_out_psnr'])} dB" for row in rows}
-    return Answer(f"{what}: {listed(each)}{more}", "", "best PSNR, unseen", values)
+    values = {str(row["run"]): number(row["best_out_psnr"]) for row in rows}
+    return Answer(f"{what}: {listed(each)}{more}", "", "best PSNR, unseen (dB)", values)

@@ -34,20 +34,18 @@ def answer(frames: Mapping[str, pd.DataFrame], metric: str = "psnr") -> Answer:
 
     values = {str(row["model"]): row.get(column, math.nan) for row in rows}
     known = [model for model, value in values.items() if math.isfinite(value)]
-    quantity = f"{about.label}, {columns[column].removeprefix('under ').removeprefix('over ')}"
-    shown = {model: text(value) for model, value in values.items()}
+    unit = f" ({about.unit})" if about.unit else ""
+    quantity = (
+        f"{about.label}{unit}, {columns[column].removeprefix('under ').removeprefix('over ')}"
+    )
+    shown = {model: number(value, about.digits) for model, value in values.items()}
     best, where = known[0], columns[column]
-    lead = f"{code(best)} has a mean {about.label} of {shown[best]} {where}"
+    lead = f"{code(best)} has a mean {about.label} of {text(values[best])} {where}"
     if len(known) == 1:
         return Answer(lead, "", quantity, shown)
     other = known[1]
     test = over_unseen(frames, metric, best, other)
-    next_ = "the next" if len(known) > 2 else code(other)
-    lead = (
-        f"{lead}, against {shown[other]} of {code(other)}"
-        if len(known) > 2
-        else (f"{lead}, {next_} {shown[other]}")
-    )
+    lead += f", {code(other)} {text(values[other])}" + (", the next" if len(known) > 2 else "")
     if test is None or not math.isfinite(test.value):
         return Answer(f"{lead}; there is no paired test", "", quantity, shown)
     return Answer(lead, test.verdict, quantity, shown, ENDINGS[test.verdict])

@@ -87,24 +87,21 @@ def compared(
         values: the number by model.
         evidence: whether the difference of two models is shown.
         digits: after the point.
-        unit: behind a number.
+        unit: behind a number in the sentence.
 
     >>> compared("The gain", "gain", {"a": 0.5, "b": 0.41}, "shown").sentence
     'The gain is smaller in `b` than in `a`, 0.41 against 0.50: shown.'
     >>> compared("The gain", "gain", {"a": 0.5, "b": 0.41}, "too few images").sentence
     'The gain is 0.41 in `b` and 0.50 in `a`: too few images to tell them apart.'
     """
-    texts = {
-        model: " ".join(filter(None, (number(value, digits), unit)))
-        for model, value in values.items()
-    }
+    texts = {model: number(value, digits) for model, value in values.items()}
     known = sorted(
         (model for model, value in values.items() if math.isfinite(value)), key=values.__getitem__
     )
     if not known:
         return Answer(f"{what} has no value here", "", quantity, texts)
     low, high = known[0], known[-1]
-    small, large = texts[low], texts[high]
+    small, large = (" ".join(filter(None, (texts[end], unit))) for end in (low, high))
     text = f"{what} is {small} in {code(low)} and {large} in {code(high)}"
     if len(known) == 1:
         text = f"{what} is {small} in {code(low)}"

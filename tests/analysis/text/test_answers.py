@@ -107,7 +107,7 @@ def test_the_benchmark_names_the_best_two():
 def test_curves_say_whether_training_was_stopped_too_late(best, words):
     row = {"run": "a", "best_out_psnr": 25.0, "best_out_step": best, "last_out_step": 200}
     found = curves_answer.answer({"summary": pd.DataFrame([row])})
-    assert words in found.sentence and found.values == {"a": "25.00 dB"}
+    assert words in found.sentence and found.values == {"a": "25.00"}
 
 
 def test_sections_without_an_answer_of_their_own_give_their_first_sentence():
