@@ -155,6 +155,7 @@ ANALYSIS = replace(
     terminal_table=terminal_table,
     sentences=sentences,
     main_sentences=main_sentences,
+    answer=None,  # the first of these
     result=result,
     table_names=("effects", "effects_by_training", "effects_difference"),
     keys={"effects": ("model", "noise", "crop")},

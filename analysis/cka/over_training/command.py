@@ -112,6 +112,7 @@ ANALYSIS = replace(
     figures=figures,
     terminal_table=terminal_table,
     sentences=sentences,
+    answer=None,
     main_sentences=None,
     result=result,
     table_names=(

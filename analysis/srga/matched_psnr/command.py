@@ -106,6 +106,7 @@ ANALYSIS = replace(
     tables=tables,
     figures=figures,
     sentences=sentences,
+    answer=None,
     result=result,
     table_names=("matched_psnr", *srga.ANALYSIS.table_names),
     keys={"matched_psnr": ("training", "step", "noise")},

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.cka import answer as cka_answer
+from analysis.commands.registry import with_modes
 from analysis.curves import answer as curves_answer
 from analysis.error import answer as error_answer
 from analysis.generalization import answer as generalization_answer
@@ -114,3 +115,10 @@ def test_sections_without_an_answer_of_their_own_give_their_first_sentence():
     found = of_sentences(["Cost of [x](#y): 1.0 dB [+0.5, +1.5] in `a`: shown.", "More."])
     assert found == Answer("Cost of [x](#y): 1.0 dB in `a`: shown", "shown")
     assert of_sentences([]).sentence
+
+
+def test_a_run_of_another_kind_does_not_answer_by_the_tables_of_its_command():
+    known = with_modes()
+    kinds = {record.answer for record in known.values() if record.answer is not None}
+    assert len(kinds) == sum(record.answer is not None for record in known.values())
+    assert known["causal_effects"].answer is None
