@@ -49,13 +49,12 @@ def place(pixels: Pixels, side: int, corner: tuple[int, int] | None = None) -> W
     return Window(rows.start + margin, columns.start + margin, side)
 
 
-def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False) -> Maps:
+def collect(job: AnalysisJob, folder: RunFolder | None = None) -> Maps:
     """Every model's map under every noise for every crop; called in every process.
 
     Args:
         job: planned.
         folder: keeps finished maps until the run is finished; None for memory.
-        quiet: no bar and no messages.
     """
     inputs, settings = job.inputs, job.settings
     entries = [
@@ -74,7 +73,7 @@ def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = 
         view, i = entry
         return make(inputs, view, inputs.crops[i], places[i], settings)
 
-    return units.collect(job, entries, key, map_of, folder, quiet=quiet, name="map")
+    return units.collect(job, entries, key, map_of, folder, name="map")
 
 
 def make(

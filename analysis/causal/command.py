@@ -65,7 +65,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[
     """The patched runs, a pass of their own, and the tables of them."""
     from analysis.causal import passes
 
-    return job.analysis.tables(passes.collect(job, folder, quiet=quiet), job)
+    return job.analysis.tables(passes.collect(job, folder), job)
 
 
 def tables(results: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:

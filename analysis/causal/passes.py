@@ -24,13 +24,12 @@ PIXELS = 2**14
 """Pixels that go through a network together: features of all branches are held in memory."""
 
 
-def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False) -> Results:
+def collect(job: AnalysisJob, folder: RunFolder | None = None) -> Results:
     """All numbers of a run; called in every process.
 
     Args:
         job: planned.
         folder: keeps finished units until the run is finished; None for memory.
-        quiet: no bar and no messages.
     """
     inputs, settings = job.inputs, job.settings
     found = {
@@ -38,7 +37,7 @@ def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = 
         for name, model in inputs.models.items()
     }
     size = settings.batch_size or max(1, PIXELS // settings.crop**2)
-    units = Units(job, found, engine_run.batches(inputs.crops, size), folder, quiet)
+    units = Units(job, found, engine_run.batches(inputs.crops, size), folder)
     others = units.under(inputs.specs[1:])
     screened = units.collect("estimate", others, lambda unit: estimate(units, unit), lambda _: None)
     chosen = screening.choose(screened, inputs, settings)

@@ -34,14 +34,12 @@ class Units:
         branches: of each network.
         batches: of the crops.
         folder: keeps finished units; None for memory.
-        quiet: no bar and no messages.
     """
 
     job: AnalysisJob
     branches: Mapping[str, list[Branch]]
     batches: Sequence[Batch]
     folder: RunFolder | None
-    quiet: bool
 
     @property
     def inputs(self) -> RunInputs:
@@ -79,9 +77,7 @@ class Units:
             names = [list(branch) for branch in self.branches[network]]
             return {"step": name, "runs": under, "branches": names, "about": about(unit)}
 
-        found = command_units.collect(
-            self.job, units, key, make, self.folder, quiet=self.quiet, name=name
-        )
+        found = command_units.collect(self.job, units, key, make, self.folder, name=name)
         by_view: dict[View, list[Tensors]] = {}
         for (network, noise, _), tensors in found.items():
             by_view.setdefault(View(network, noise), []).append(tensors)

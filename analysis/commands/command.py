@@ -18,7 +18,7 @@ from analysis.commands.parser import (
 )
 from analysis.commands.registry import command_of
 from mtd.loading import cli_options
-from mtd.utils import cli, messages, output_folders, user_folders
+from mtd.utils import cli, messages, output_folders, progress, user_folders
 
 if TYPE_CHECKING:
     from analysis.commands.analysis import Analysis
@@ -104,15 +104,17 @@ def run(
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
-    from analysis.commands import recovery
+    from analysis.commands import network_pass, recovery
     from analysis.commands.job import plan
 
     output = output or OutputOptions()
     analysis = analysis.mode(settings) if analysis.mode is not None else analysis
-    inputs = load(analysis, models, settings)
-    with inputs.ranks.raise_on_all_ranks():
-        job = plan(analysis, inputs, settings)
-    path = into_folder(job, output)
+    with progress.running(network_pass.STEPS, quiet=output.quiet):
+        progress.step(network_pass.LOADING)
+        inputs = load(analysis, models, settings)
+        with inputs.ranks.raise_on_all_ranks():
+            job = plan(analysis, inputs, settings)
+        path = into_folder(job, output)
     inputs.ranks.leave()
     if inputs.ranks.first:
         recovery.report(path)
@@ -181,13 +183,15 @@ def compute(job: AnalysisJob, folder: Any = None, quiet: bool = False) -> Mappin
         folder: a run folder that keeps activations until the run is finished; None for memory.
         quiet: no progress bar.
     """
-    from analysis.commands import progress
+    from analysis.commands import network_pass
 
     if job.analysis.compute is None:
         more = job.inputs.controls
-        progress.run_pass(job.inputs, job.batches, [job.watch], folder, controls=more, quiet=quiet)
+        network_pass.run_pass(
+            job.inputs, job.batches, [job.watch], folder, controls=more, quiet=quiet
+        )
     elif folder is not None and job.inputs.ranks.first:
-        progress.report_models(job.inputs, quiet)
+        network_pass.report_models(job.inputs, quiet)
     return job.all_files(folder, quiet)
 
 
@@ -214,7 +218,7 @@ def run_in_memory(
     Raises:
         BadInput: anything that cannot be used.
     """
-    from analysis.commands import recovery
+    from analysis.commands import network_pass, recovery
     from analysis.commands.job import plan
     from analysis.commands.modules import (
         device_of,
@@ -224,6 +228,7 @@ def run_in_memory(
         photographs_from,
     )
     from analysis.commands.result import Result
+    from mtd.utils import progress as shown  # the keyword has its name
 
     chosen = analysis.settings.of(**settings)
     chosen.check_names()
@@ -232,7 +237,11 @@ def run_in_memory(
     photographs = None if images is None else photographs_from(images, chosen.page)
     given: Any = models if other_sources(models) else named_models(models)
     chosen = replace(chosen, device=device_of(given, chosen.device))
-    with evaluation_mode(given.values() if isinstance(given, Mapping) else ()):
+    with (
+        evaluation_mode(given.values() if isinstance(given, Mapping) else ()),
+        shown.running(network_pass.STEPS, quiet=not progress),
+    ):
+        shown.step(network_pass.LOADING)
         inputs = load(analysis, given, chosen, photographs)
         job = plan(analysis, inputs, chosen)
         job, files = recovery.computed(

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands import controls, matched_noises, repeated_draws, trainings
 from analysis.commands.changes import Changes
 from analysis.commands.inputs import manifest_of
+from analysis.commands.network_pass import STATISTICS
 from analysis.engine import failures
 from analysis.engine.observer import Batch, Observer, View, Watch
 from analysis.engine.run import batches, compute_result
+from mtd.utils import progress
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -113,6 +115,8 @@ class AnalysisJob:
         """
         own = self.analysis.compute
         with failures.memory():
+            if own is None:
+                progress.step(STATISTICS)
             made = self.files() if own is None else own(self, folder, quiet)
         return {**made, **matched_noises.files(self.inputs)}
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.commands.drawing import Drawing
 from analysis.commands.latex_tables import write_latex
+from analysis.commands.network_pass import FIGURES
 from analysis.commands.run_folder import TEXT_FILE, RunFolder
 from analysis.commands.run_manifest import read_manifest
 from analysis.commands.run_tables import read_tables, reading
@@ -19,7 +20,7 @@ from analysis.plotting.literal_text import literal
 from analysis.plotting.styled import styled
 from analysis.text.markdown import plain
 from analysis.text.terminal import filled
-from mtd.utils import folder_files, limits
+from mtd.utils import folder_files, limits, progress
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -213,8 +214,10 @@ def finish(folder: RunFolder, analysis: Analysis) -> str:
     frames = read_tables(folder.path, analysis.all_table_names)
     manifest = read_manifest(folder.path)
     attachments = read_attachments(analysis, folder.path)
+    progress.step(FIGURES)
     with figure_style.using(figure_style.named_style(folder.drawing.style)):
-        for name, figure in all_figures(analysis, frames, manifest, attachments).items():
+        figures = all_figures(analysis, frames, manifest, attachments)
+        for name, figure in progress.track(figures.items(), len(figures), FIGURES, "figures"):
             if folder.drawing.captions:
                 about = captions.caption(figure, manifest, folder.command, folder.drawing.note)
                 folder.write(f"{name}.txt", f"{about}\n".encode())

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import controls, progress
+from analysis.commands import controls, network_pass
 from analysis.commands.drawing import Drawing
 from analysis.commands.result import finish, write_tables
 from analysis.commands.run_folder import RunFolder
 from analysis.commands.run_manifest import MANIFEST, disbelieved, finished
-from mtd.utils import folder_files
+from mtd.utils import folder_files, progress
 from mtd.utils.messages import note, verb
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run_together(
         inputs: all their models, noises and crops.
         batches: of all crops; each analysis observes whole batches.
         folder: in which each has a folder; activations are kept there until all are finished.
-        quiet: no progress bar and no messages.
+        quiet: no messages.
 
     Raises:
         BadInput: in all processes, if any of them finds some.
@@ -60,6 +60,7 @@ def run_together(
             ranks=ranks,
             drawing=folder.drawing,
         )
+        progress.step(job.analysis.title)
         files = job.all_files(inner, quiet)
         with ranks.raise_on_all_ranks():
             if ranks.first:
@@ -121,4 +122,4 @@ def pass_through(
     if observing:
         together = controls.together(job.inputs.controls for job in observing)
         watches = [job.watch for job in observing]
-        progress.run_pass(inputs, batches, watches, folder, controls=together, quiet=quiet)
+        network_pass.run_pass(inputs, batches, watches, folder, controls=together, quiet=quiet)

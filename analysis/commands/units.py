@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
+from analysis.commands.network_pass import PASS, STATISTICS
 from analysis.engine.cache import ActivationCache
 from mtd.data.recorded_noise import Recorded
+from mtd.utils import progress
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
@@ -34,7 +36,6 @@ def collect(
     make: Callable[[Unit], Tensors],
     folder: RunFolder | None = None,
     *,
-    quiet: bool = False,
     name: str = "unit",
 ) -> dict[Unit, Tensors]:
     """The tensors of every unit, in order; called in every process.
@@ -45,21 +46,18 @@ def collect(
         key: everything that decides a unit's tensors, ready for JSON; see `key_of`.
         make: computes them, on the CPU.
         folder: keeps finished units until the run is finished; None for memory.
-        quiet: no bar and no messages.
-        name: of a unit, in the bar.
+        name: of a unit, in the progress.
     """
-    from tqdm.auto import tqdm
-
     ranks = job.inputs.ranks
     cache = folder.cache if folder is not None else ActivationCache()
-    talks = ranks.first and not quiet
     own: dict[Unit, Tensors] = {}
     numbers = ranks.indices_for_rank(len(units))
-    for number in tqdm(numbers, unit=name, disable=None if talks else True):
+    for number in progress.track(numbers, len(numbers), PASS, f"{name}s"):
         unit = units[number]
         about = {job.name: job.analysis.version, **key(unit)}
         cached = cache.get(about)
         own[unit] = (cached if cached is not None else cache.put(about, make(unit))).tensors()
+    progress.step(STATISTICS)
     gathered: dict[Unit, Tensors] = {}
     for part in ranks.gather(own):
         gathered |= part

@@ -35,10 +35,9 @@ from analysis.pages.attachments import Attachment
 from analysis.plotting import captions, figure_style
 from analysis.plotting.files import rendered
 from analysis.plotting.notebook_output import reduced
-from mtd.utils import atomic_write, folder_files, limits, output
+from mtd.utils import atomic_write, folder_files, limits, output, progress
 from mtd.utils.errors import BadInput
 from mtd.utils.json_text import json_text
-from mtd.utils.messages import note
 
 JUDGES = (
     "claims",
@@ -82,14 +81,16 @@ def run(study: str | Path, options: OutputOptions | None = None) -> Path:
         kept.keep(runs, folder / SCORES)
         write_pictures(folder, runs)
     scores = Study(folder_files.path_of(folder, SCORES))
-    with reading(scores.path):
-        tables, claims = collect_tables(scores), judge(scores)
-        about = json_text(manifest(scores))
-    write_tables(folder, tables, claims)
-    if options.drawing != Drawing():
-        write_figures(folder, tables, options.drawing, options.command)
-    atomic_write.write(folder / MANIFEST, about)
-    publish(folder, options.quiet)
+    with progress.running(("tables", notebooks.NOTEBOOK, "page"), quiet=options.quiet):
+        progress.step("tables")
+        with reading(scores.path):
+            tables, claims = collect_tables(scores), judge(scores)
+            about = json_text(manifest(scores))
+        write_tables(folder, tables, claims)
+        if options.drawing != Drawing():
+            write_figures(folder, tables, options.drawing, options.command)
+        atomic_write.write(folder / MANIFEST, about)
+        publish(folder)
     return folder
 
 
@@ -224,16 +225,16 @@ def page_inputs() -> dict[str, Any]:
     return fingerprint.inputs([NAME], [f"analysis.{NAME}"], {})
 
 
-def publish(folder: Path, quiet: bool = True) -> None:
+def publish(folder: Path) -> None:
     """Execute the notebook on a folder's tables, and write the page beside them.
 
     Raises:
         BadInput: no kernel, or a file that cannot be written.
         Failed: a cell failed.
     """
-    note("executing the notebook", quiet=quiet)
     notebook = notebooks.with_parameters(notebooks.stored(NAME), {"run_dir": "."}, NAME)
-    executed = notebooks.execute(notebook, folder, NAME, quiet)
+    executed = notebooks.execute(notebook, folder, NAME)
+    progress.step("page")
     tables = sorted(f"{name}.csv" for name in (*TABLES, *DERIVED, CLAIMS))
     names = [name for name in (*tables, MANIFEST) if folder_files.holds(folder, name)]
     attachments = [

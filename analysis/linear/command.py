@@ -69,7 +69,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[
     """The maps, which need gradients and so a pass of their own, and the tables of them."""
     from analysis.linear import maps
 
-    return job.analysis.tables(maps.collect(job, folder, quiet=quiet), job)
+    return job.analysis.tables(maps.collect(job, folder), job)
 
 
 def tables(maps: Any, job: AnalysisJob) -> dict[str, pd.DataFrame | bytes]:

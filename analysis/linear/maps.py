@@ -51,13 +51,12 @@ LEVELS = 255.0**2
 """Squared 8-bit levels in 1."""
 
 
-def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False) -> Maps:
+def collect(job: AnalysisJob, folder: RunFolder | None = None) -> Maps:
     """Every model's map under every noise at every crop; called in every process.
 
     Args:
         job: planned.
         folder: keeps finished maps until the run is finished; None for memory.
-        quiet: no bar and no messages.
     """
     inputs, settings = job.inputs, job.settings
     entries = [
@@ -75,7 +74,7 @@ def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = 
         view, i = entry
         return make(inputs, view, inputs.crops[i], settings)
 
-    return units.collect(job, entries, key, map_of, folder, quiet=quiet, name="map")
+    return units.collect(job, entries, key, map_of, folder, name="map")
 
 
 def cache_key(

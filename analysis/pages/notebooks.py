@@ -15,13 +15,15 @@ from nbformat import NotebookNode
 
 import notebooks
 from analysis.pages import run_base
-from mtd.utils import atomic_write, temporary
+from mtd.utils import atomic_write, progress, temporary
 from mtd.utils.errors import BadInput, Failed, nearest
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
 
 KERNEL = "python3"
+NOTEBOOK = "notebook"
+"""The step of executing a notebook, as the progress names it."""
 PARAMETERS, SECTIONS, STANDALONE = "parameters", "sections", "standalone"
 """Tags of cells: of the parameters, of the place where sections are inserted, and of what a report
 leaves out."""
@@ -131,7 +133,7 @@ def compose(report: NotebookNode, sections: Mapping[str, NotebookNode]) -> Noteb
     return composed
 
 
-def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True) -> NotebookNode:
+def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
     """Run all cells in a new kernel, which works in an empty folder of its own.
 
     A run folder may come from anywhere, so no code in it is ever imported: neither the folder nor
@@ -142,7 +144,6 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
         notebook: see `compose`.
         folder: of the run; nothing is written there unless a cell fails.
         name: of the notebook, for the file that is written if a cell fails.
-        quiet: no progress bar.
 
     Raises:
         BadInput: no kernel that runs this Python.
@@ -151,6 +152,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
     import papermill
 
     check_kernel()
+    progress.step(NOTEBOOK, len(notebook.cells), "cells")
     failed = folder / f"{name}.failed.ipynb"
     scratch = temporary.folder("notebook-")
     source, target, working = (scratch / name for name in ("source.ipynb", "target.ipynb", "empty"))
@@ -164,7 +166,8 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
                 kernel_name=KERNEL,
                 kernel_manager_class=kernel,
                 cwd=str(working),
-                progress_bar=not quiet,
+                engine_name=counting(),
+                progress_bar=False,
                 log_output=False,
                 request_save_on_cell_execute=False,  # the whole notebook, twice for each cell
             )
@@ -177,6 +180,26 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
     failed.unlink(missing_ok=True)
     remove_run_metadata(executed)
     return executed
+
+
+def counting() -> str:
+    """The name of papermill's engine that counts the cells that are done, for the progress."""
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Counting(NBClientEngine):  # type: ignore[misc]
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **more: Any) -> Any:
+            complete = nb_man.cell_complete
+
+            def completed(*about: Any, **named: Any) -> None:
+                complete(*about, **named)
+                progress.advance()
+
+            nb_man.cell_complete = completed
+            return super().execute_managed_notebook(nb_man, kernel_name, **more)
+
+    papermill_engines.register("counting", Counting)
+    return "counting"
 
 
 def remove_run_metadata(notebook: NotebookNode) -> None:

@@ -27,7 +27,7 @@ from analysis.commands.parser import (
 from analysis.report import sections
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
-from mtd.utils import cli, output_folders
+from mtd.utils import cli, output_folders, progress
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import waiting
 
@@ -183,14 +183,34 @@ def run(
         raise BadInput("models and run folders: give one or the other")
     requested = [] if folders else requests.of(models, settings)
     notebooks.check_kernel()
-    if folders:
-        report = collected.collect([Path(path) for path in folders], options, output)
-    else:
-        report = report_folders.compute(requested, settings, options, output)
-    return finish(report, options, output.quiet)
+    with progress.running(steps(options, bool(folders)), quiet=output.quiet):
+        if folders:
+            report = collected.collect([Path(path) for path in folders], options, output)
+        else:
+            report = report_folders.compute(requested, settings, options, output)
+        return finish(report, options)
 
 
-def finish(report: Report, options: ReportOptions, quiet: bool) -> Path:
+def steps(options: ReportOptions, folders: bool) -> list[str]:
+    """The steps of a report, as its progress names them.
+
+    Args:
+        options: of the report.
+        folders: whether it is made of run folders.
+    """
+    from analysis.commands.network_pass import LOADING, PASS
+    from analysis.pages.notebooks import NOTEBOOK
+    from analysis.report import sections
+    from analysis.report.folders import computed
+
+    known = sections.headings()
+    names = [] if folders else sections.choose(options.sections)
+    ordered = [*computed(names), *(name for name in sections.DERIVED if name in names)]
+    titles = [known[name] for name in ordered]
+    return [*([] if folders else [LOADING, PASS]), *titles, NOTEBOOK, "page"]
+
+
+def finish(report: Report, options: ReportOptions) -> Path:
     """Make the page, in the first process, and leave the others; returns the report's folder.
 
     Raises:
@@ -203,7 +223,7 @@ def finish(report: Report, options: ReportOptions, quiet: bool) -> Path:
     with report.ranks.raise_on_all_ranks():
         if report.ranks.first:
             try:
-                publish.publish(report, options, quiet)
+                publish.publish(report, options)
             except KeyboardInterrupt:
                 hint = f"all numbers are kept in {report.folder.path}; use --resume for the page"
                 raise KeyboardInterrupt(hint) from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.commands.network_pass import LOADING
 from analysis.commands.parser import OutputOptions
 from analysis.commands.run_folder import RunFolder
 from analysis.commands.run_manifest import MANIFEST, unfinished
@@ -26,7 +27,7 @@ from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
 from analysis.stats.rank_correlation import LEAST
 from mtd.loading import locations
-from mtd.utils import folder_files
+from mtd.utils import folder_files, progress
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
@@ -76,6 +77,7 @@ def compute(
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
+    progress.step(LOADING)
     chosen = report_sections.choose(options.sections)
     named = report_sections.named(options.sections)
     plan = report_plan.make(models, settings, scored=BENCHMARK in chosen, quiet=output.quiet)
@@ -108,8 +110,10 @@ def compute(
                 if jobs:
                     folder.cache.clear()  # the tables are written
                 if "compare" in chosen and not few:
+                    progress.step(report_sections.headings()["compare"])
                     compare(folder.path, output)
                 if logs:
+                    progress.step(report_sections.headings()["curves"])
                     with replaced(place_of(folder.path, "curves")) as new:  # logs grow
                         curves_command.from_logs(logs, inside(new, output))
     return Report(folder, present(folder.path, chosen), ranks)

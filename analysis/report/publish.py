@@ -26,15 +26,14 @@ from analysis.report.printed import show
 from analysis.report.reading import LEADERBOARD, scores
 from analysis.report.settings import FORMATS, ReportOptions
 from analysis.text.markdown import escaped
-from mtd.utils import atomic_write, folder_files, limits
+from mtd.utils import atomic_write, folder_files, limits, progress
 from mtd.utils.errors import BadInput
-from mtd.utils.messages import note
 
 LARGEST = 9_500_000
 """Maximum size of a page in bytes; most mail servers refuse larger attachments."""
 
 
-def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None:
+def publish(report: Report, options: ReportOptions) -> None:
     """Execute the notebooks on the tables in a report's folder, and write the page.
 
     Nothing is written unless every cell ran, and everything is made before the first file is
@@ -45,8 +44,8 @@ def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None
         Failed: a cell failed.
     """
     folder, formats = report.folder.path, options.formats
-    note("executing the notebooks", quiet=quiet)
     done = notebooks.execute(composed(report.sections, options.title), folder, PAGE)
+    progress.step("page")
     title = heading(done)
     with reading(folder):
         frame = scores(folder)

@@ -342,7 +342,7 @@ def benchmark(drawn: RandomRows, plan: ReportPlan) -> list[Check]:
 
 def single_result(whole: Any, model: str, noise: str, batch: Any) -> pd.DataFrame:
     """The results of a model under a noise on a batch."""
-    from analysis.commands import progress
+    from analysis.commands import network_pass
     from analysis.commands.job import plan as planned
     from analysis.engine.run import compute_result
 
@@ -350,7 +350,7 @@ def single_result(whole: Any, model: str, noise: str, batch: Any) -> pd.DataFram
     alone = [replace(batch, index=0, noises=inputs.noises)]
     settings = replace(whole.settings, in_distribution=())  # it may name the other models
     job = planned(whole.analysis, inputs, settings, alone)
-    progress.run_pass(inputs, alone, [job.watch], quiet=True)
+    network_pass.run_pass(inputs, alone, [job.watch], quiet=True)
     assert job.observer is not None
     return pd.DataFrame(compute_result(job.observer, inputs.ranks))
 

@@ -62,7 +62,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[
     """The stitches, which need patched passes of the networks, and the tables of them."""
     from analysis.stitch import costs
 
-    return job.analysis.tables(costs.collect(job, folder, quiet=quiet), job)
+    return job.analysis.tables(costs.collect(job, folder), job)
 
 
 def tables(measured: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:

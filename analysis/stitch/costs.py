@@ -41,9 +41,7 @@ REASONS = (
 """Why there is no value, by number."""
 
 
-def collect(
-    job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False
-) -> dict[Stitched, dict[str, Tensor]]:
+def collect(job: AnalysisJob, folder: RunFolder | None = None) -> dict[Stitched, dict[str, Tensor]]:
     """The costs of everything that is stitched; called in every process."""
     settings = job.settings
     more = job.inputs.controls
@@ -59,7 +57,7 @@ def collect(
     def costs(unit: Stitched) -> dict[str, Tensor]:
         return measure(recordings, unit)
 
-    return units.collect(job, everything, key, costs, folder, quiet=quiet, name="stitch")
+    return units.collect(job, everything, key, costs, folder, name="stitch")
 
 
 def cache_key(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mtd.utils import output, temporary
+from mtd.utils import output, progress, temporary
 from mtd.utils.printable import printable
 
 
@@ -51,7 +51,8 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 def say(text: str) -> None:
     """Print on stderr, whatever characters the text holds; see `mtd.utils.printable`."""
-    print(printable(text), file=sys.stderr, flush=True)
+    with progress.hidden():
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def once(text: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import mtd
+from mtd.utils import progress
 from mtd.utils.printable import printable
 
 SCHEMA = "mtd-output/1"
@@ -151,7 +152,8 @@ def show(
         run, results, sentences, files: see `add`.
     """
     if _current is None:
-        print(printable(text), flush=True)
+        with progress.hidden():
+            print(printable(text), flush=True)
     add(run=run, results=results, sentences=sentences, files=files)
 
 

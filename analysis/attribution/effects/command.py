@@ -72,7 +72,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[
     """The maps, which need many passes of altered inputs, and the tables of them."""
     from analysis.attribution.effects import maps
 
-    return job.analysis.tables(maps.collect(job, folder, quiet=quiet), job)
+    return job.analysis.tables(maps.collect(job, folder), job)
 
 
 def tables(maps: Any, job: AnalysisJob) -> dict[str, pd.DataFrame | bytes]:

@@ -41,13 +41,12 @@ def others(crops: list[Crop], crop: Crop) -> list[Crop]:
     return found
 
 
-def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False) -> Maps:
+def collect(job: AnalysisJob, folder: RunFolder | None = None) -> Maps:
     """Every model's map under every noise for every crop; called in every process.
 
     Args:
         job: planned.
         folder: keeps finished maps until the run is finished; None for memory.
-        quiet: no bar and no messages.
     """
     inputs, settings = job.inputs, job.settings
     crops = list(inputs.crops)
@@ -80,7 +79,7 @@ def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = 
         view, i = entry
         return make(inputs, view, i, noisy(view.noise), places[i], settings)
 
-    return units.collect(job, entries, key, map_of, folder, quiet=quiet, name="map")
+    return units.collect(job, entries, key, map_of, folder, name="map")
 
 
 def make(

@@ -71,7 +71,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[
     """The gradients and reverted runs, a pass of their own, and the tables of them."""
     from analysis.causal.faig import passes
 
-    return job.analysis.tables(passes.collect(job, folder, quiet=quiet), job)
+    return job.analysis.tables(passes.collect(job, folder), job)
 
 
 def tables(results: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:

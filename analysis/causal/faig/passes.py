@@ -67,13 +67,12 @@ def example(inputs: RunInputs, name: str, noise: str, i: int) -> NetworkInput:
     return NetworkInput.of(inputs.models[name], noisy, inputs.forward)
 
 
-def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False) -> Results:
+def collect(job: AnalysisJob, folder: RunFolder | None = None) -> Results:
     """All numbers of a run; called in every process.
 
     Args:
         job: planned.
         folder: keeps finished units until the run is finished; None for memory.
-        quiet: no bar and no messages.
     """
     inputs, settings = job.inputs, job.settings
     pair = pair_of(inputs)
@@ -89,7 +88,7 @@ def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = 
             runs = [units.key_of(inputs, View(n, noise), [inputs.crops[i]]) for n in pair.names]
             return {"step": name, "runs": runs, "about": about}
 
-        found = units.collect(job, entries, key, make, folder, quiet=quiet, name=name)
+        found = units.collect(job, entries, key, make, folder, name=name)
         return {
             noise: [found[noise, i] for i in range(len(inputs.crops))] for noise in inputs.specs
         }

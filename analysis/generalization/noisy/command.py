@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands.analysis import Analysis
 from analysis.generalization.settings import PICTURES, GeneralizationSettings
-from mtd.utils.messages import note
+from mtd.utils import progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str
     Outputs are written into the run folder as soon as they are known, one after the other; without
     a folder they are among the files that are returned.
     """
-    from analysis.commands import matched_noises, progress
+    from analysis.commands import matched_noises, network_pass
     from analysis.engine.observer import Watch
     from analysis.engine.run import compute_result
     from analysis.generalization.noisy import features, inputs, outputs
@@ -74,7 +74,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str
     observer = watcher(given)
     together = inputs.batches(given, settings)
     watch = Watch(observer, version=job.analysis.version)
-    progress.run_pass(given, together, [watch], folder, quiet=quiet)
+    network_pass.run_pass(given, together, [watch], folder, quiet=quiet)
     files = outputs.name_files(list(given.models), given.crops, settings.crop is None)
     kept: dict[str, bytes] = {}
     with given.ranks.raise_on_all_ranks():
@@ -84,8 +84,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str
             else:
                 kept[name] = content
     seen: Seen = compute_result(observer, given.ranks)
-    silent = quiet or not given.ranks.first
-    note("comparing features under recorded and synthetic noise", quiet=silent)
+    progress.step(network_pass.STATISTICS)
     made = features.contents(seen.patches, given)
     compared, depth = features.compare(made, given, settings, folder)
     kept = given.ranks.merge(kept)

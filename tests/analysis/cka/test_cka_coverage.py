@@ -17,7 +17,7 @@ from analysis.cka.hsic_from_features import from_features
 from analysis.cka.hsic_sums import Similarity
 from analysis.cka.observer import Representations
 from analysis.cka.settings import CKASettings
-from analysis.commands import progress
+from analysis.commands import network_pass
 from analysis.commands.inputs import load_inputs
 from analysis.commands.job import plan
 from analysis.engine.layers import default_layers, last_quarter
@@ -99,7 +99,7 @@ def population() -> Population:
     settings = CKASettings(noises=NOISES, limit=PHOTOGRAPHS * CROPS, layers=layers, controls=False)
     job = plan(ANALYSIS, load_inputs([f"{m}.pth" for m in MODELS], settings, files), settings)
     assert isinstance(job.observer, Representations)
-    progress.run_pass(job.inputs, job.batches, [job.watch], quiet=True)
+    network_pass.run_pass(job.inputs, job.batches, [job.watch], quiet=True)
     names = job.observer.crops().photographs
     assert names == [file.name for file in files for _ in range(CROPS)]
     return Population(job.observer)

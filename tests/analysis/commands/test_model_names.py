@@ -14,7 +14,7 @@ import torch
 from analysis.cka import command as cka_command
 from analysis.cka.settings import CKASettings
 from analysis.commands import inputs as commands_inputs
-from analysis.commands import progress
+from analysis.commands import network_pass
 from analysis.commands.command import parser, run_arguments
 from analysis.commands.model_names import twins
 from analysis.commands.modules import from_python
@@ -109,7 +109,7 @@ def test_one_file_with_and_without_a_wrapper_is_two_models(folder):
     assert "wrap" not in plain.source["usage"] and wrapped.source["usage"]["wrap"] == "normalize"
     assert commands_inputs.identity_of(plain) != commands_inputs.identity_of(wrapped)
     assert commands_inputs.identity_digest(plain) != commands_inputs.identity_digest(wrapped)
-    assert progress.describe(wrapped.source).startswith("DnCNN (wrap normalize)")
+    assert network_pass.describe(wrapped.source).startswith("DnCNN (wrap normalize)")
     again = requested(*report_requests.arguments(requests))
     assert [request.options.wrap for request in again] == [None, "normalize"]
     assert report_requests.from_json(report_requests.to_json(requests), "r") == requests

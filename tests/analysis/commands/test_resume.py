@@ -18,7 +18,7 @@ import torch
 
 import analysis
 from analysis.cka import command as cka_command
-from analysis.commands import progress
+from analysis.commands import network_pass
 from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
@@ -194,7 +194,7 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, mo
 
 def test_too_little_space_is_said_early_and_deletes_nothing(folder, in_process, monkeypatch):
     usage = shutil.disk_usage(folder)._replace(free=1000)
-    monkeypatch.setattr(progress.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(network_pass.shutil, "disk_usage", lambda path: usage)
     code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
     assert code == 2 and len(err.splitlines()) == 1
     assert "features take about" in err and "2 cached results are kept in run" in err

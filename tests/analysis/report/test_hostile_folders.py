@@ -159,7 +159,7 @@ def test_a_report_is_published_again(sent, executed, tmp_path, imported):
         for file in files:
             atomic_write.write(place / file.name, file.content)
     again = collect(place, None)
-    publish.publish(again, ReportOptions(format="html"), quiet=True)
+    publish.publish(again, ReportOptions(format="html"))
     assert "<html" in (place / "report.html").read_text()
 
 
@@ -196,7 +196,7 @@ def test_after_a_kill_at_any_rename_an_old_or_new_page_is_there(sent, executed, 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", replace)
             try:
-                publish.publish(collect(place, None), ReportOptions(format="html"), quiet=True)
+                publish.publish(collect(place, None), ReportOptions(format="html"))
                 break
             except Killed:
                 pass

@@ -1,4 +1,4 @@
-"""The pass through the networks, with a progress bar and messages on stderr."""
+"""The pass through the networks, with its progress and messages on stderr."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mtd.loading.listing import weights_line
+from mtd.utils import progress
 from mtd.utils.device import described
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
+
+LOADING, PASS, STATISTICS, FIGURES = "loading", "running the networks", "statistics", "figures"
+"""The steps of an analysis, as its progress names them."""
+
+STEPS = (LOADING, PASS, STATISTICS, FIGURES)
 
 if TYPE_CHECKING:
     from analysis.commands.controls import ControlInputs
@@ -27,7 +33,7 @@ def run_pass(
     controls: ControlInputs | None = None,
     quiet: bool = False,
 ) -> None:
-    """Run all batches under all noises through all networks, with a progress bar.
+    """Run all batches under all noises through all networks.
 
     Args:
         inputs: models, noises and how networks are run.
@@ -35,14 +41,12 @@ def run_pass(
         watches: observers with what they observe.
         folder: whose cache keeps activations until the run is finished; None for memory.
         controls: whose networks and noises are run, too.
-        quiet: no bar and no messages.
+        quiet: no messages.
 
     Raises:
         BadInput: in all processes, if a layer cannot be used or the cache not be written in any.
         Failed: in all processes, if memory runs out in any.
     """
-    from tqdm.auto import tqdm
-
     from analysis.engine import failures
     from analysis.engine import run as engine_run
     from analysis.engine.cache import ActivationCache
@@ -64,14 +68,10 @@ def run_pass(
         first = next(views, None)  # the first view shows whether the layers can be used
     if ranks.first and folder is not None:
         report_models(inputs, quiet)
-    hide = None if talks else True
-    with (
-        ranks.raise_on_all_ranks(),
-        failures.memory(),
-        tqdm(initial=int(first is not None), total=sum(counts), unit="view", disable=hide) as bar,
-    ):
+    progress.step(PASS, sum(counts), "passes", done=int(first is not None))
+    with ranks.raise_on_all_ranks(), failures.memory():
         for done, _ in enumerate(views, 2):
-            bar.update()
+            progress.advance()
             if folder is not None and done <= counts[0] and not cached:
                 check_space(folder, ranks.size * sum(counts) / done)
             if ranks.another_failed:
