@@ -35,6 +35,21 @@ def show(path: Path, analysis: Analysis, text: str) -> None:
     output.show(f"{text}\n\nwritten to {path}", **parts)
 
 
+def headline(path: Path, analysis: Analysis) -> str:
+    """The first of the sentences that matter most."""
+    frames, manifest = read_tables(path, analysis.all_table_names), read_manifest(path)
+    sentences = (analysis.main_sentences or analysis.sentences)(frames, manifest)
+    return plain(sentences[0]) if sentences else analysis.title
+
+
+def first_files(path: Path) -> list[str]:
+    """A figure and a table of a run folder, the first by name of each kind; those that it has."""
+    kinds = (".png", ".pdf", ".svg"), (".csv",)
+    names = sorted(file.name for file in path.iterdir())
+    found = [[name for name in names if name.endswith(kind)] for kind in kinds]
+    return [of_kind[0] for of_kind in found if of_kind]
+
+
 def tables(path: Path, frames: Mapping[str, pd.DataFrame], most: int = MOST_ROWS) -> dict[str, Any]:
     """Tables of a run folder for `--json`: file, number of rows, and the rows if they are few.
 

@@ -188,7 +188,7 @@ def run(
             report = collected.collect([Path(path) for path in folders], options, output)
         else:
             report = report_folders.compute(requested, settings, options, output)
-        return finish(report, options)
+        return finish(report, options, output.quiet)
 
 
 def steps(options: ReportOptions, folders: bool) -> list[str]:
@@ -210,7 +210,7 @@ def steps(options: ReportOptions, folders: bool) -> list[str]:
     return [*([] if folders else [LOADING, PASS]), *titles, NOTEBOOK, "page"]
 
 
-def finish(report: Report, options: ReportOptions) -> Path:
+def finish(report: Report, options: ReportOptions, quiet: bool = False) -> Path:
     """Make the page, in the first process, and leave the others; returns the report's folder.
 
     Raises:
@@ -223,7 +223,7 @@ def finish(report: Report, options: ReportOptions) -> Path:
     with report.ranks.raise_on_all_ranks():
         if report.ranks.first:
             try:
-                publish.publish(report, options)
+                publish.publish(report, options, quiet)
             except KeyboardInterrupt:
                 hint = f"all numbers are kept in {report.folder.path}; use --resume for the page"
                 raise KeyboardInterrupt(hint) from None

@@ -11,14 +11,17 @@ from analysis.commands.run_tables import read_tables
 from analysis.report import reading
 from analysis.report.verdict import headline
 from analysis.text.markdown import plain
-from mtd.utils import output
+from mtd.utils import output, progress
+from mtd.utils.messages import say
 
 
-def show(folder: Path, pages: Iterable[Path]) -> None:
+def show(folder: Path, pages: Iterable[Path], quiet: bool = False) -> None:
     """Print the verdict and where the pages of a report are; with `--json` its tables, sentences
     and files."""
     text = "\n".join([headline(folder), *(f"written to {path}" for path in pages)])
     output.show(text, **(parts(folder) if output.collecting() else {}))
+    if not quiet:
+        say(f"done in {progress.spent()}")
 
 
 def parts(folder: Path) -> dict[str, Any]:

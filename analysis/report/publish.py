@@ -33,7 +33,7 @@ LARGEST = 9_500_000
 """Maximum size of a page in bytes; most mail servers refuse larger attachments."""
 
 
-def publish(report: Report, options: ReportOptions) -> None:
+def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None:
     """Execute the notebooks on the tables in a report's folder, and write the page.
 
     Nothing is written unless every cell ran, and everything is made before the first file is
@@ -61,7 +61,7 @@ def publish(report: Report, options: ReportOptions) -> None:
     forget(folder, now, formats)
     atomic_write.write(folder / INPUTS, json.dumps(now, indent=2, allow_nan=False) + "\n")
     report.folder.finish()
-    show(folder, [folder / f"{PAGE}.{name}" for name in formats])
+    show(folder, [folder / f"{PAGE}.{name}" for name in formats], quiet)
 
 
 def contents(done: NotebookNode, html: str, formats: Sequence[str]) -> dict[str, str | bytes]:

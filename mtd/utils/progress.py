@@ -150,7 +150,7 @@ class Progress:
             if self.bar is None:
                 from tqdm import tqdm
 
-                self.bar = tqdm(total=1, file=self.stream, leave=False, dynamic_ncols=True)
+                self.bar = tqdm(total=1, file=self.stream, leave=False, **width(self.stream))
             self.bar.bar_format = FORMAT if self.total else "{desc}"
             self.bar.total, self.bar.n = self.total or 1, min(self.done, self.total or 0)
             self.bar.set_description_str(self.text(), refresh=True)
@@ -183,6 +183,12 @@ class Progress:
         if self.bar is not None:
             with suppress(OSError, ValueError):
                 self.bar.close()
+
+
+def width(stream: TextIO) -> dict[str, Any]:
+    """tqdm's options of a bar's width: that of the terminal, or 80 columns if it tells none."""
+    known = os.get_terminal_size(stream.fileno()).columns
+    return {"dynamic_ncols": True} if known else {"ncols": 80}
 
 
 _current: Progress | None = None
