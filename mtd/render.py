@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mtd.rendering.mitsuba import SCENES, VARIANT, load, render, renderer
-from mtd.utils import cli, input_files, output
+from mtd.utils import cli, input_files, output, progress
 from mtd.utils.errors import BadInput, nearest
 
 EXAMPLES = """\
@@ -219,8 +219,6 @@ def run(settings: RenderSettings, output: Path, *, resume: bool, quiet: bool) ->
     Raises:
         BadInput: see `pictures`, `merged` and `renderer`.
     """
-    from tqdm import tqdm
-
     from mtd.data import exr_io
     from mtd.utils import atomic_write
 
@@ -231,13 +229,14 @@ def run(settings: RenderSettings, output: Path, *, resume: bool, quiet: bool) ->
     atomic_write.write(output / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False) + "\n")
     missing = [p for p in images if not p.path(output).exists()]
     total = sum(p.samples for p in missing)
-    with tqdm(total=total, unit="sample", disable=True if quiet else None) as bar:
+    with progress.running(("rendering",), quiet=quiet):
+        progress.step("rendering", total, "samples")
         for picture in missing:
             path = picture.path(output)
-            bar.set_description(f"{picture.folder}/{path.name}")
+            progress.add(f"{picture.folder}/{path.name}")
             scene = load(picture.scene, settings.size, picture.view)
             key = (settings.seed, picture.scene, picture.view, picture.folder)
-            exr_io.write(path, render(scene, picture.samples, key, bar.update))
+            exr_io.write(path, render(scene, picture.samples, key, progress.advance))
 
 
 def main() -> None:

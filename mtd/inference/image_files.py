@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from mtd.data import image_io
 from mtd.data.image_io import ImageFile
@@ -20,7 +19,7 @@ from mtd.inference import tiling
 from mtd.inference.forward import denoise_in_bands
 from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
-from mtd.utils import output
+from mtd.utils import output, progress
 from mtd.utils.device import is_out_of_memory
 from mtd.utils.errors import BadInput, Failed, Partial, Unwritable
 from mtd.utils.messages import plural, verb
@@ -191,14 +190,14 @@ def clean(
     """
     failed: list[str] = []
     total = sum(job.pixels for job in jobs)
-    with tqdm(total=total, unit="px", unit_scale=True, disable=quiet, dynamic_ncols=True) as bar:
+    with progress.running(("denoising",), quiet=quiet):
+        progress.step("denoising", total)
         for index, job in enumerate(jobs):
-            bar.set_description(shortened(job.source.name))
-            before = bar.n
+            progress.add(shortened(job.source.name))
             done = index - len(failed)
             count = f"{done} of {plural(len(jobs), 'image')} {verb(done, 'is', 'are')} written"
             try:
-                _clean_one(model, job, options, bar.update)
+                _clean_one(model, job, options, progress.advance)
             except Unwritable as error:  # nor could the next one be
                 raise Unwritable(f"{error}; {count}; --resume continues") from None
             except BadInput as error:
@@ -207,7 +206,7 @@ def clean(
                 raise KeyboardInterrupt(f"{count}; --resume continues") from None
             else:
                 output.add(files=job.targets)
-            bar.update(before + job.pixels - bar.n)
+            progress.reach(sum(other.pixels for other in jobs[: index + 1]))
     if len(failed) == len(jobs) == 1:
         raise BadInput(failed[0])
     if failed:

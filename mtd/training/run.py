@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from mtd.networks import window_attention
 from mtd.training import logs, slices, validation
@@ -26,7 +25,7 @@ from mtd.training.reading import Reading
 from mtd.training.slices import SAVING, VALIDATION, OutOfTime, Slice, TimeLimit
 from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
-from mtd.utils import atomic_write, folder_files, input_files, interruptions, locks
+from mtd.utils import atomic_write, folder_files, input_files, interruptions, locks, progress
 from mtd.utils.device import exact
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
@@ -125,7 +124,7 @@ def train(
         folder: of the run.
         device: of the network; see `mtd.utils.device.chosen`.
         resume: continue the run in the folder.
-        quiet: no bar, no messages.
+        quiet: no progress, no messages.
         command: the command line, for the record.
         ranks: the processes that share each batch; rank 0 writes.
         reading: how photographs are read.
@@ -258,14 +257,14 @@ def _loop(
     total = torch.zeros((), dtype=torch.float64, device=exact(trainer.device))
     since = time.perf_counter()
     counted, halved = 0, len(trainer.parts.out_of_memory_at)
-    bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
-    with bar:
+    with progress.running(("training",), quiet=quiet):
+        progress.step("training", run.steps, "steps", done=trainer.step)
         over = ranks.gather(current.over(due.validates_soon(trainer.step)))[0]
         while trainer.step < run.steps and not over:
             total += trainer.advance().to(total.device)
             counted += 1
             step, waits = trainer.step, due.waits(trainer.step)
-            bar.update()
+            progress.advance()
             if len(trainer.parts.out_of_memory_at) > halved:
                 halved = len(trainer.parts.out_of_memory_at)
                 note(trainer.parts.halved, quiet=quiet)
@@ -281,7 +280,7 @@ def _loop(
                     if log is not None:
                         _check_there(trainer.folder)
                         log.loss(step, mean, trainer.learning_rate(step - 1), speed)
-                bar.set_postfix_str(f"loss {mean:.4f}, {speed:.1f} images/s")
+                progress.add(f"loss {mean:.4f}, {speed:.1f} images/s")
                 total.zero_()
                 counted, since = 0, time.perf_counter()
             if waits or alone:

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
 Item = TypeVar("Item")
 
@@ -31,8 +31,11 @@ EVERY = 30.0
 SURE = 3.0
 """Seconds of a step before the rest of it is estimated."""
 
-FORMAT = "{desc} {bar:24}"
-"""Of a bar with a total, for tqdm; without one, the text alone is shown."""
+BAR = 24
+"""Characters of a bar."""
+
+CLEAR = "\r\x1b[K"
+"""Returns to the beginning of a terminal's line and empties it."""
 
 BEGAN = time.monotonic()
 """When the process began."""
@@ -95,7 +98,7 @@ class Progress:
         self.total: float | None = None
         self.done = self.start = 0.0
         self.since = self.shown = clock()
-        self.bar: Any = None
+        self.drawn = False
 
     def step(self, label: str, total: float | None = None, unit: str = "", done: float = 0) -> None:
         """Begin a step, or a part of the present one; see the function `step`."""
@@ -147,13 +150,22 @@ class Progress:
             return
         self.shown = now
         with suppress(OSError, ValueError):  # the terminal is gone: the run goes on
-            if self.bar is None:
-                from tqdm import tqdm
+            columns = os.get_terminal_size(self.stream.fileno()).columns or 80
+            self.write(self.line(columns - 1))
+            self.drawn = True
 
-                self.bar = tqdm(total=1, file=self.stream, leave=False, **width(self.stream))
-            self.bar.bar_format = FORMAT if self.total else "{desc}"
-            self.bar.total, self.bar.n = self.total or 1, min(self.done, self.total or 0)
-            self.bar.set_description_str(self.text(), refresh=True)
+    def line(self, width: int) -> str:
+        """The text with a bar, as far as they fit into a width."""
+        text = self.text()
+        if self.total and len(text) + BAR + 3 <= width:
+            full = round(BAR * min(1.0, self.done / self.total))
+            text = f"{text} [{'#' * full}{' ' * (BAR - full)}]"
+        return text[:width]
+
+    def write(self, line: str) -> None:
+        """Replace the terminal's present line."""
+        self.stream.write(f"{CLEAR}{line}")
+        self.stream.flush()
 
     def beat(self) -> None:
         """Show that the command is at work: the bar anew, or a line if none was due for long."""
@@ -167,28 +179,18 @@ class Progress:
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Context in which something else is printed: the bar is not there."""
-        if self.bar is None:
-            yield
-            return
-        with suppress(OSError, ValueError):
-            self.bar.clear()
-        try:
-            yield
-        finally:
-            with suppress(OSError, ValueError):
-                self.bar.refresh()
+        shown = self.drawn
+        self.close()
+        yield
+        if shown:
+            self.draw()
 
     def close(self) -> None:
         """Remove the bar."""
-        if self.bar is not None:
+        if self.drawn:
+            self.drawn = False
             with suppress(OSError, ValueError):
-                self.bar.close()
-
-
-def width(stream: TextIO) -> dict[str, Any]:
-    """tqdm's options of a bar's width: that of the terminal, or 80 columns if it tells none."""
-    known = os.get_terminal_size(stream.fileno()).columns
-    return {"dynamic_ncols": True} if known else {"ncols": 80}
+                self.write("")
 
 
 _current: Progress | None = None
@@ -245,6 +247,12 @@ def advance(count: float = 1) -> None:
     """Say that more of the present step is done."""
     if _current is not None:
         _current.advance(count)
+
+
+def reach(count: float) -> None:
+    """Say how much of the present step is done in all."""
+    if _current is not None:
+        _current.advance(count - _current.done)
 
 
 def add(text: str) -> None:

@@ -79,7 +79,7 @@ def test_at_a_terminal_a_bar_is_drawn_removed_for_messages_and_at_the_end(monkey
     os.close(ours)
     assert "2/3 running the networks, 0 of 4 passes" in text
     assert "2/3 running the networks: other" in text
-    lines = [line.rpartition("\r")[2] for line in text.split("\r\n")]
+    lines = [line.rpartition(progress.CLEAR)[2] for line in text.split("\r\n")]
     assert "a note" in lines and "the end" in lines, lines  # after the bar, which is gone
 
 
