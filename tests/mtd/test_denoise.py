@@ -52,7 +52,7 @@ def run(call: Call, folder: Path, *more: str, output: str = "out") -> tuple[int,
 def test_a_folder_keeps_depth_alpha_and_profile(in_process: Call, folder: Path) -> None:
     code, out, err = run(in_process, folder)
     assert code == 0, err
-    assert "4 images" in out and "100%" in err
+    assert "4 images" in out
     results = folder.parent / "out"
     assert sorted(p.name for p in results.iterdir()) == ["a.png", "b.tif", "c.png", "d.png"]
     for source in folder.iterdir():
