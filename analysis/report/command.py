@@ -200,7 +200,6 @@ def steps(options: ReportOptions, folders: bool) -> list[str]:
     """
     from analysis.commands.network_pass import LOADING, PASS
     from analysis.pages.notebooks import NOTEBOOK
-    from analysis.report import sections
     from analysis.report.folders import computed
 
     known = sections.headings()
