@@ -191,6 +191,7 @@ def main() -> None:
     failed: list[str] = []
     for request in requests(args):
         try:
+            cli_options.check([request])  # before PyTorch is imported
             facts = inspect(request.path, request.options, args.size, not args.no_self_test)
         except BadInput as error:
             messages.say(f"error: {of_error(error)}")

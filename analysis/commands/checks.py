@@ -14,7 +14,7 @@ from mtd.loading import cli_options
 from mtd.loading.cli_options import ModelRequest
 from mtd.noise import specs as noise_specs
 from mtd.noise.training_noise import TrainingNoise
-from mtd.utils import near_paths
+from mtd.utils import input_files, near_paths
 from mtd.utils.errors import BadInput, close_to
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -37,13 +37,21 @@ def noises(specs: Iterable[str], rounded: bool = True) -> None:
         rounded: whether noisy images are rounded to 8 bits.
 
     Raises:
-        BadInput: one that cannot be used, or whose level is a share of 1 instead of 255.
+        BadInput: one that cannot be used, one that is given twice, or whose level is a share of 1
+            instead of 255.
     """
+    seen = set[str]()
     for spec in specs:
+        name = spec
         if spec.startswith(noise_specs.FOLDER):
             images([spec.removeprefix(noise_specs.FOLDER)])
         else:
-            noise_specs.check_scale(noise_specs.parse(spec), rounded)
+            noise = noise_specs.parse(spec)
+            noise_specs.check_scale(noise, rounded)
+            name = noise.spec
+        if name in seen:
+            raise BadInput(f"--noise {name}: given twice; leave one out")
+        seen.add(name)
 
 
 def trained_on(texts: Iterable[str]) -> None:
@@ -70,8 +78,12 @@ def images(places: Iterable[str | Path], kind: str = "folder") -> None:
         BadInput: there is none of a path.
     """
     for place in places:
-        if not os.path.lexists(place):
-            raise BadInput(near_paths.absent(Path(place), kind))
+        try:
+            os.lstat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            raise BadInput(near_paths.absent(Path(place), kind)) from None
+        except (OSError, ValueError) as error:  # too long a name, a zero byte
+            raise input_files.unreadable(place, error) from None
 
 
 def device(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -21,7 +22,7 @@ from analysis.commands import drawing, several_values
 from analysis.commands.drawing import Drawing
 from analysis.commands.settings import Option, Options, Settings, convert, plain
 from mtd.loading import cli_options
-from mtd.utils import cli, user_folders
+from mtd.utils import cli, near_paths, user_folders
 from mtd.utils.errors import BadInput
 
 T = TypeVar("T", bound=Options)
@@ -76,10 +77,23 @@ class ConfiguredParser(cli.Parser):
         self.expanded = sys.argv[1:] if args is None else list(args)
         self.configured = any(text.partition("=")[0] == "--config" for text in self.expanded)
         if self.configured:
+            self._check_config()
             from analysis.commands import config_file
 
             self.expanded = config_file.expanded(self, self.expanded)
         return self._parsed(self.expanded, namespace)
+
+    def _check_config(self) -> None:
+        """Check that the file of `--config` is there, before its reader imports PyTorch.
+
+        Raises:
+            BadInput: it is not.
+        """
+        own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        own.add_argument("--config", nargs="?")
+        place = own.parse_known_args(self.expanded)[0].config
+        if place and not os.path.lexists(path := user_folders.expanded(place)):
+            raise BadInput(near_paths.absent(Path(path), "file"))
 
     def _parsed(self, arguments: Sequence[str], namespace: Any = None) -> Any:
         """Parse arguments; models may stand anywhere, and several values after one option."""
@@ -89,7 +103,7 @@ class ConfiguredParser(cli.Parser):
         return self.parse_intermixed_args(given, namespace)
 
     def split(self, arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
-        """Arguments by what they set, each option with its values.
+        """Arguments by what they set, models first, each option with its values.
 
         Raises:
             BadInput: arguments that cannot be used.
@@ -97,7 +111,8 @@ class ConfiguredParser(cli.Parser):
         self.recorded = []
         try:
             self._parsed(list(arguments))
-            return self.recorded
+            models = {action.dest for action in self._get_positional_actions()}
+            return sorted(self.recorded, key=lambda one: one[0] not in models)
         finally:
             self.recorded = None
 

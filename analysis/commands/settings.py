@@ -347,7 +347,8 @@ class Settings(Options):
         from analysis.commands import checks
 
         own = getattr(self, "reference", None)
-        checks.noises([*([own] if own else []), *self.specs], self.quantize)
+        checks.noises([own] if own else [], self.quantize)
+        checks.noises(self.specs, self.quantize)
         checks.images(self.images)
         checks.trained_on(getattr(self, "in_distribution", ()))
         checks.device(self.device)

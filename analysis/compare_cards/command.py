@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtd.utils import cli, messages, output
+from mtd.utils import cli, messages, near_paths, output
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from analysis.compare_cards.comparison import Comparison
@@ -61,6 +63,10 @@ def main() -> None:
         BadInput: see `compare`.
     """
     args = parser().parse_args()
+    for card in args.cards:  # before pandas is imported
+        if not os.path.lexists(card):
+            absent = near_paths.absent(Path(card), "card")
+            raise BadInput(f"{absent}; expected a folder with result.json")
     found = compare(*args.cards)
     for warning in found.warnings:
         messages.note(f"warning: {warning}", quiet=args.quiet)

@@ -7,6 +7,7 @@ the page.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from analysis.commands.parser import (
 from analysis.report import sections
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
-from mtd.utils import cli, output_folders, progress
+from mtd.utils import cli, near_paths, output_folders, progress
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import waiting
 
@@ -128,6 +129,10 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     models = [] if none else cli_options.resolve_requests(parsed)
     output = output_options(parsed, known.command(command))
     sections.choose(options.sections)
+    _ = options.formats
+    if options.verify and not os.path.lexists(options.verify):
+        hint = "give its folder or its page, report.html"
+        raise BadInput(f"{near_paths.absent(Path(options.verify), 'report')}; {hint}")
     checks.models(models)
     settings.check_names()
     output_folders.check(output.output_dir)

@@ -19,7 +19,8 @@ def check(path: str | Path | None) -> None:
     folder = Path(path)
     existing = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
     if not existing.is_dir():
-        below = "" if existing == folder else f" cannot be below {existing}, which"
-        raise BadInput(f"{folder}{below} is a file: --output-dir is a folder")
+        if existing == folder:
+            raise BadInput(f"{folder} is a file: --output-dir is a folder")
+        raise BadInput(f"--output-dir {folder}: cannot be written ({existing} is a file)")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise BadInput(f"--output-dir {folder}: cannot be written (no permission in {existing})")

@@ -331,7 +331,7 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "--images", "x" * 300], "too long"),
         (["plain.pth", "--output-dir", "x" * 300], "too long"),
         (["plain.pth", "--images", "absent"], "absent: no such folder"),
-        (["plain.pth", "--images", "plain.pth"], "expected a folder of images"),
+        (["plain.pth", "--images", "plain.pth"], "plain.pth: not an image that can be read"),
         (["plain.pth", "--images", "nothing"], "no image in it"),
         (["plain.pth", "--images", "broken"], "not an image"),
         (["plain.pth", "--crop", "400"], "smaller than the crop 400"),

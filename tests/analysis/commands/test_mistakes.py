@@ -67,10 +67,18 @@ MISTAKES = {
     "photos?",
     "analysis.cka masked.pth --output-dir notes.txt": "notes.txt is a file: --output-dir is a "
     "folder",
-    "analysis.report masked.pth --output-dir notes.txt/a": "notes.txt/a cannot be below notes.txt, "
-    "which is a file: --output-dir is a folder",
+    "analysis.report masked.pth --output-dir notes.txt/a": "--output-dir notes.txt/a: cannot "
+    "be written (notes.txt is a file)",
     "analysis.cka masked.pth --device gpu": "device 'gpu': did you mean cuda?",
     "analysis.cka masked.pth --device cdua:1": "device 'cdua:1': did you mean cuda:1?",
+    "analysis.cka masked.pth --noise gaussian:15 gaussian:15.0": "--noise gaussian:15: given "
+    "twice; leave one out",
+    "analysis.cka --config rnu.toml": "rnu.toml: no such file; did you mean run.toml?",
+    "analysis.report masked.pth --format htm": "--format htm: did you mean html?",
+    "analysis.report --verify rnu.toml": "rnu.toml: no such report; did you mean run.toml?; give "
+    "its folder or its page, report.html",
+    "analysis.compare_cards crad": "crad: no such card; expected a folder with result.json",
+    "mtd.models baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
     "mtd.denoise masked.pth photso out": "photso: no such file or folder; did you mean photos?",
     "mtd.train smal.toml": "smal.toml: no such file, and no bundled recipe; did you mean "
     "small.toml or table2.toml or table1.toml?",
@@ -94,7 +102,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     """The answers to all mistakes, by command line."""
     folder = tmp_path_factory.mktemp("mistakes")
     (folder / "photos").mkdir()
-    (folder / "notes.txt").touch()
+    for name in ("notes.txt", "run.toml"):
+        (folder / name).touch()
     cases = [line.split() for line in MISTAKES]
     done = fresh("-c", SCRIPT, json.dumps(cases), cwd=folder)
     assert done.returncode == 0, done.stderr
