@@ -158,8 +158,8 @@ def overruled(
         given: of a manifest, see `given_entry`.
         models: of a manifest; they know whether the zoo says so instead of the checkpoint.
 
-    >>> overruled({"a": {"option": ["gaussian:25"], "checkpoint": "gaussian:15"}})[0][:62]
-    '`a` is taken to be trained on Gaussian σ = 25, as `--in-distrib'
+    >>> overruled({"a": {"option": ["gaussian:25"], "checkpoint": "gaussian:15"}})[0][:60]
+    '`a` is taken to be trained on Gaussian σ = 25, as `--in-distr'
     """
     text = []
     for name, by in given.items():

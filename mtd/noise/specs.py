@@ -128,9 +128,7 @@ def parse(spec: str) -> Noise:
     return noise.redrawn(int(draw)) if at else noise
 
 
-LOOSE = re.compile(
-    r"\s*(?P<word>[^\W\d][^\d:=@,.]*?)[\s:=_-]*(?P<rest>(?<![\d.])[\d.].*)?", re.DOTALL
-)
+LOOSE = re.compile(r"\s*+(?P<word>[^\W\d][^\d:=@,.]*+)[\s:=_-]*+(?P<rest>[\d.].*)?", re.DOTALL)
 """A specification as people write it from memory: a word, and perhaps a level and what follows."""
 
 

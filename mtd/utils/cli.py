@@ -300,7 +300,8 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None), None
     except BadInput as error:
-        return BAD_INPUT, said("error", of_error(temporary.named(str(error))))
+        text = of_error(temporary.named(str(error)))
+        return BAD_INPUT, said("error", text) if speaks() else text
     except Failed as error:
         return FAILED, said("failed", str(error))
     except Partial as error:
@@ -311,6 +312,17 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
         where = f"{error.filename}: " if error.filename else ""
         return BAD_INPUT, said("error", of_error(f"{where}{error.strerror or error}"))
     return OK, None
+
+
+def speaks() -> bool:
+    """Whether this process says what is wrong with a command line.
+
+    Of several processes all find it before they are connected; the first of each machine says it.
+    Later, `mtd.utils.distributed` lets one of them alone raise the error.
+    """
+    torch: Any = sys.modules.get("torch")
+    connected = torch is not None and torch.distributed.is_initialized()
+    return connected or os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def said(what: str, error: str) -> str:

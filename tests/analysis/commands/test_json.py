@@ -90,6 +90,7 @@ def test_what_quiet_hides_is_in_the_object(in_process: Call, pair: Path) -> None
 
 def test_of_several_processes_the_first_one_prints(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("base = 'small.toml'\n[grid]\n'run.seed' = [0, 1]")
+    (tmp_path / "photos").mkdir()
     given = ("-m", "mtd.train", "a.toml", "--data", "photos", "--list", "--json")
     found = strict(two_processes(*given, cwd=tmp_path).stdout)
     assert [cell["number"] for cell in found["results"]["cells"]] == [0, 1]

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from analysis.commands import console
+from analysis.commands.parser import ConfiguredParser
 from mtd.utils import cli
 
 MEANING = {
@@ -36,7 +37,8 @@ def parser_of(name: str, monkeypatch: pytest.MonkeyPatch) -> cli.Parser:
         raise Found(self)
 
     monkeypatch.setattr(sys, "argv", ["mtd", name])
-    monkeypatch.setattr(cli.Parser, "parse_args", found)
+    for kind in (cli.Parser, ConfiguredParser):
+        monkeypatch.setattr(kind, "parse_args", found)
     with pytest.raises(Found) as carried:
         console.dispatch()
     return carried.value.args[0]

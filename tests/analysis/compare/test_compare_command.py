@@ -28,6 +28,7 @@ from tests.helpers.networks import TINY, tiny_network
 
 NAMES = list("abcde")
 DROPS = [1.0, 2, 3, 4, 5]
+FOUR = ["baseline.pth", "masked.pth", "classical:blur:1", "classical:median:3"]
 
 
 def folder(path: str, analysis: str, names: list[str], **tables: pd.DataFrame) -> Path:
@@ -119,12 +120,12 @@ def test_what_cannot_be_compared(runs, in_process):
     with pytest.raises(BadInput, match=r"g: incomplete or damaged \(.*ood_drop.*\); run it"):
         gather(read_runs([generalization, cka]))
     for given, message in (
-        (["absent.pth"], "1 model: rank correlations need 4 or more"),
+        (["absent.pth"], "absent.pth: no such file"),
         ([*"wxyz"], "w: no such file"),
         (["g", "absent.pth"], "absent.pth: no such run folder"),
         (["g", "baseline.pth"], "baseline.pth: no such run folder"),
-        ([*"wxyz", "--reference", "gaussian:0.0"], "it changes nothing; leave it out"),
-        ([*"wxyz", "--noise", "gaussian:15"], "no noise beside the reference"),
+        ([*FOUR, "--reference", "gaussian:0.0"], "it changes nothing; leave it out"),
+        ([*FOUR, "--noise", "gaussian:15"], "no noise beside the reference"),
     ):
         code, _, err = in_process(compare_command.main, *given)
         assert code == 2 and message in err and len(err.splitlines()) == 1

@@ -208,7 +208,7 @@ def test_what_is_written_and_said(folder, capsys):
     assert rows.loc[2, ["best_in_psnr", "best_out_psnr", "overfitting_gap"]].isna().all()
     inside, outside, loss = (line for line in out.splitlines() if line.startswith("one "))
     assert inside.split()[1:] == [
-        *("gaussian:15,", "trained", "on", "32.00", "200", "31.00", "300"),
+        *("Gaussian", "σ", "=", "15,", "trained", "on", "32.00", "200", "31.00", "300"),
     ]
     assert outside.split()[1:] == [
         *("mean", "of", "2", "unseen", "23.50", "300", "21.00", "2.50", "23.50", "300", "0.00"),

@@ -12,6 +12,7 @@ from torch import nn
 import analysis
 from analysis.distributions import DistributionsResult, measure_distances
 from analysis.distributions.command import ANALYSIS
+from analysis.text.noise_names import noise_label
 from mtd.utils.errors import BadInput
 
 NOISES = ("poisson:3.5", "gaussian:50")
@@ -58,7 +59,9 @@ def test_a_histogram_is_that_of_the_table(result):
     for patch, noise in ((filled, "gaussian:15"), (outlined, "gaussian:50")):
         values, edges, _ = patch.get_data()
         part = own[own.noise == noise]
-        assert values == pytest.approx(part.density.to_numpy()) and patch.get_label() == noise
+        assert values == pytest.approx(
+            part.density.to_numpy()
+        ) and patch.get_label() == noise_label(noise)
         assert edges == pytest.approx([*part.left, part.right.iloc[-1]])
     assert filled.get_fill() and not outlined.get_fill()
     rows = result.distances.set_index(["model", "noise", "layer"])

@@ -124,7 +124,7 @@ def test_a_file_of_ones_own(tmp_path):
         (f"{'k' * 9000} = 1", "no key 'kkk"),
         (f"about = [{'1, ' * 9000}]", "about .{200}: expected a string"),
         ("noises = [" + '"isp", ' * 1001 + "]", "noises, 1001 noises or test sets; the limit is 1"),
-        ('noises = ["gausian:15"]', "no kind 'gausian'; did you mean gaussian"),
+        ('noises = ["gausian:15"]', "noise 'gausian:15': did you mean gaussian:15"),
         ('seed_polcy = "legacy"', "no key 'seed_polcy'; did you mean seed_policy"),
         ('seed_policy = "legacy_image"', "'legacy_image': did you mean legacy_per_image"),
         ('metric_domain = "lumma"', "metric_domain 'lumma': did you mean luma"),

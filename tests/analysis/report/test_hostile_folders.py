@@ -143,7 +143,7 @@ def executed(monkeypatch) -> None:
         return notebook
 
     monkeypatch.setattr(notebooks, "execute", execute)
-    monkeypatch.setattr(publish, "show", lambda folder, pages: None)
+    monkeypatch.setattr(publish, "show", lambda folder, pages, quiet: None)
 
 
 @pytest.mark.parametrize("imported", ["copied", "from a page", "as it is"])

@@ -489,7 +489,10 @@ def test_bad_options_are_refused_before_anything_is_computed(there):
     assert not (there / "runs").exists()
 
 
-def test_the_recorded_command_line_gives_the_same_report():
+def test_the_recorded_command_line_gives_the_same_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.pth", "b.pth"):
+        Path(name).touch()
     given = ["a.pth", "b.pth", "--seed", "3", "--noise", "poisson:2", "--noise", "isp", "--quiet"]
     given += ["--no-quantize", "--max-crops", "srga=2", "--output-dir", "x", "--sections", "cka"]
     given += ["--sigma", "b.pth=15"]

@@ -31,7 +31,10 @@ SETTINGS = ReportSettings(
 )
 
 
-def test_names_are_kept_in_manifests_and_on_command_lines(tmp_path):
+def test_names_are_kept_in_manifests_and_on_command_lines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("other.pth", "c.pth"):
+        (tmp_path / name).touch()
     pattern = save_trainings(tmp_path, 2)
     files = [str(tmp_path / f"b{k}" / "model.pth") for k in (1, 2)]
     given = requests.of([f"base={pattern}", "other.pth"], SETTINGS)

@@ -73,7 +73,7 @@ def test_training_and_validation_read_an_archive_as_its_folders(folders, tmp_pat
     assert one.keys == two.keys and torch.equal(one.clean, two.clean)
     found = archives.opened([archive])
     assert found == archives.opened([archive]) and found[0].parent.parent != tmp_path
-    with pytest.raises(BadInput, match="is a file: expected a folder"):
+    with pytest.raises(BadInput, match="zip: not an image that can be read"):
         photographs.photographs(archive)
 
 

@@ -184,7 +184,7 @@ def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path)
                 "--output-dir",
                 "photos/0.png",
             ],
-            "written",
+            "photos/0.png is a file",
         ),
         (["small.toml", "--date", "photos"], "unrecognized arguments"),
         (
