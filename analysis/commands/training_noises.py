@@ -159,7 +159,7 @@ def overruled(
         models: of a manifest; they know whether the zoo says so instead of the checkpoint.
 
     >>> overruled({"a": {"option": ["gaussian:25"], "checkpoint": "gaussian:15"}})[0][:60]
-    '`a` is taken to be trained on Gaussian σ = 25, as `--in-distr'
+    '`a` is taken to be trained on Gaussian σ = 25, as `--in-dist'
     """
     text = []
     for name, by in given.items():

@@ -28,7 +28,7 @@ from tests.helpers.networks import TINY, tiny_network
 
 NAMES = list("abcde")
 DROPS = [1.0, 2, 3, 4, 5]
-FOUR = ["baseline.pth", "masked.pth", "classical:blur:1", "classical:median:3"]
+BUNDLED = ["baseline.pth", "masked.pth", "classical:blur:1", "classical:median:3"]
 
 
 def folder(path: str, analysis: str, names: list[str], **tables: pd.DataFrame) -> Path:
@@ -124,8 +124,8 @@ def test_what_cannot_be_compared(runs, in_process):
         ([*"wxyz"], "w: no such file"),
         (["g", "absent.pth"], "absent.pth: no such run folder"),
         (["g", "baseline.pth"], "baseline.pth: no such run folder"),
-        ([*FOUR, "--reference", "gaussian:0.0"], "it changes nothing; leave it out"),
-        ([*FOUR, "--noise", "gaussian:15"], "no noise beside the reference"),
+        ([*BUNDLED, "--reference", "gaussian:0.0"], "it changes nothing; leave it out"),
+        ([*BUNDLED, "--noise", "gaussian:15"], "no noise beside the reference"),
     ):
         code, _, err = in_process(compare_command.main, *given)
         assert code == 2 and message in err and len(err.splitlines()) == 1
