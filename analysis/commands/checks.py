@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from analysis.text.noise_names import CLEAN
 from mtd.loading import cli_options
 from mtd.loading.cli_options import ModelRequest
 from mtd.noise import specs as noise_specs
@@ -49,7 +50,7 @@ def noises(specs: Iterable[str], rounded: bool = True) -> None:
             noise = noise_specs.parse(spec)
             noise_specs.check_scale(noise, rounded)
             name = noise.spec
-        if name in seen:
+        if name in seen and name != CLEAN:  # which an analysis may add, or refuse itself
             raise BadInput(f"--noise {name}: given twice; leave one out")
         seen.add(name)
 
