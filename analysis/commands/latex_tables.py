@@ -103,12 +103,23 @@ def digits(values: pd.Series) -> int:
     return min(3, max(0, 3 - math.floor(math.log10(largest)))) if largest else 0
 
 
-def interval_of(name: str, frame: pd.DataFrame, first: str) -> tuple[str, str] | None:
-    """The columns of the ends of a value's interval; `low` and `high` are of the first value."""
-    for low, high in ((f"{name}_low", f"{name}_high"), ("low", "high")):
-        if low in frame and high in frame and (low != "low" or name == first):
-            return low, high
-    return None
+def interval_of(name: str, frame: pd.DataFrame) -> tuple[str, str] | None:
+    """The columns of the ends of a value's interval; see `main_value` for `low` and `high`."""
+    if f"{name}_low" in frame and f"{name}_high" in frame:
+        return f"{name}_low", f"{name}_high"
+    return ("low", "high") if name == main_value(frame) else None
+
+
+def main_value(frame: pd.DataFrame) -> str:
+    """The column that `low` and `high` are the interval of: the last measured one before them.
+
+    >>> main_value(pd.DataFrame({"variance": [0.9], "ch": [0.1], "crops": [4], "low": [0.0]}))
+    'ch'
+    """
+    names = list(map(str, frame))
+    before = names[: names.index("low")] if "low" in names else []
+    measured = [name for name in before if pd.api.types.is_float_dtype(frame[name])]
+    return next((name for name in reversed(measured) if not UNNEEDED.search(name)), "")
 
 
 def number(value: Any, places: int) -> str:
@@ -128,13 +139,6 @@ def number(value: Any, places: int) -> str:
 def columns(frame: pd.DataFrame) -> dict[str, list[str]]:
     """The cells of a table by column, with intervals beside their values."""
     ends = {n for n in frame if str(n).endswith(("_low", "_high")) or n in ("low", "high")}
-    numeric = [
-        str(name)
-        for name in frame
-        if name not in ends
-        and pd.api.types.is_float_dtype(frame[name])
-        and not UNNEEDED.search(str(name))
-    ]
     cells: dict[str, list[str]] = {}
     for name in map(str, frame):
         column = frame[name]
@@ -146,7 +150,7 @@ def columns(frame: pd.DataFrame) -> dict[str, list[str]]:
             named: Callable[[object], str] = noise_label if NOISE.match(name) else str
             cells[name] = ["--" if pd.isna(v) else escaped(named(v)) for v in column]
             continue
-        between = interval_of(name, frame, next(iter(numeric), ""))
+        between = interval_of(name, frame)
         places = digits(column)
         cells[name] = [number(value, places) for value in column]
         if between and frame[between[0]].notna().any():

@@ -18,10 +18,12 @@ from analysis.commands.latex_tables import (
     WIDEST,
     columns,
     escaped,
+    interval_of,
     table,
     write_latex,
 )
 from analysis.commands.run_folder import RunFolder
+from tests.helpers.paths import ROOT
 
 FRAME = pd.DataFrame(
     {
@@ -94,3 +96,15 @@ def test_latex_reads_them(tmp_path: Path, section: str):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path / "run", capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-500:]
+
+
+def test_intervals_are_those_of_their_values():
+    checked = 0
+    for path in sorted((ROOT / "reports/example").glob("*/*.csv")):
+        frame = pd.read_csv(path)
+        for name in frame.select_dtypes("number"):
+            if ends := interval_of(str(name), frame):
+                value, low, high = frame[[name, *ends]].dropna().to_numpy(dtype=float).T
+                assert ((low <= value) & (value <= high)).all(), f"{path.name}: {name}"
+                checked += len(value)
+    assert checked > 1000
