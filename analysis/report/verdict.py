@@ -120,14 +120,17 @@ class Evidence:
 
     @cached_property
     def photographs(self) -> int:
-        """The number of photographs, the smallest where it differs between noises."""
-        frames = [self.tested] if BENCHMARK in self.scores else []
-        frames += [frame for frame in self.error.values() if "photographs" in frame]
-        return min((int(frame.photographs.min()) for frame in frames if len(frame)), default=0)
+        """Photographs of the benchmark, the smallest number where it differs between noises."""
+        return fewest([self.tested] if BENCHMARK in self.scores else [])
+
+    @cached_property
+    def decomposed(self) -> int:
+        """Photographs of the error decomposition, the smallest number where it differs."""
+        return fewest([frame for frame in self.error.values() if "photographs" in frame])
 
     @cached_property
     def few(self) -> bool:
-        """Whether something rests on too few photographs to be shown."""
+        """Whether the benchmark rests on too few photographs for something to be shown."""
         weak = any(
             test.undecidable
             for of in (self.tests.values() if BENCHMARK in self.scores else ())
@@ -135,6 +138,11 @@ class Evidence:
             if math.isfinite(test.value)
         )
         return weak or self.photographs < ENOUGH
+
+
+def fewest(frames: Sequence[pd.DataFrame]) -> int:
+    """The smallest number of photographs in some tables; 0 for none."""
+    return min((int(frame.photographs.min()) for frame in frames if len(frame)), default=0)
 
 
 def headline(folder: Path) -> str:
@@ -191,16 +199,20 @@ def parts(evidence: Evidence, cap: int | None, why: bool) -> Iterator[str]:
         yield alone(evidence, models[0])
     else:
         yield on_average(evidence, models)
-    found = []
+    found: list[tuple[str, int | None]] = []
     if BENCHMARK in evidence.scores:
         yield from below_classical(evidence)
-        found = [gains(evidence, cap)] if len(models) == 1 else [noise_by_noise(evidence, cap)]
-    found = [*found, *(failures(evidence) if why else ())]
-    found = [text for text in found if text]
-    if found and evidence.few:
-        yield f"On {these(evidence)} {'; '.join(found)}."
-    elif found:
-        yield from (f"{text[0].upper()}{text[1:]}." for text in found)
+        text = gains(evidence, cap) if len(models) == 1 else noise_by_noise(evidence, cap)
+        found.append((text, evidence.photographs if evidence.few else None))
+    if why:
+        weak = evidence.decomposed if evidence.decomposed < ENOUGH else None
+        found += [(text, weak) for text in failures(evidence)]
+    for few in dict.fromkeys(few for text, few in found if text):
+        texts = [text for text, of in found if text and of == few]
+        if few is None:
+            yield from (f"{text[0].upper()}{text[1:]}." for text in texts)
+        else:
+            yield f"On {these(few)} {'; '.join(texts)}."
 
 
 def called(model: str) -> str:
@@ -222,10 +234,13 @@ def amount(evidence: Evidence, value: float, signed: bool = False) -> str:
     return f"{number(value if signed else abs(value), digits, signed)} {about.unit or about.label}"
 
 
-def these(evidence: Evidence) -> str:
-    """The photographs of a run with few of them."""
-    of = evidence.photographs
-    return "this photograph" if of == 1 else f"these {of} photographs"
+def these(count: int) -> str:
+    """The photographs of a run with few of them.
+
+    >>> these(1), these(4)
+    ('this photograph', 'these 4 photographs')
+    """
+    return "this photograph" if count == 1 else f"these {count} photographs"
 
 
 def on_average(evidence: Evidence, models: Sequence[str]) -> str:
@@ -394,7 +409,7 @@ def two_errors(evidence: Evidence, models: Sequence[str]) -> list[str]:
             continue
         ahead = side(row["low"], row["high"])  # the PSNR of model b that is due to this part
         judged = verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
-        if ahead and (evidence.few or judged == "shown"):
+        if ahead and (evidence.decomposed < ENOUGH or judged == "shown"):
             worse = str(row["model_a"] if ahead > 0 else row["model_b"])
             found.setdefault(worse, []).append(words[row["measure"]])
     order = sorted(found, key=lambda name: found[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,16 @@ def test_of_few_photographs_it_speaks_of_these_alone():
         "Gaussian 50, Poisson; b under Gaussian 15; b leaks more noise, a loses more detail."
     )
     assert "on these photographs, by the interval alone" in verdict.rule(found)
+
+
+def test_each_section_speaks_of_its_own_photographs():
+    many, few = (evidence(["a", "b"], AHEAD, photographs=n, parts=PARTS) for n in (24, 4))
+    text = plain(verdict.verdict(replace(many, error=few.error)))
+    assert "is better under" in text and "leads" not in text
+    assert "On these 4 photographs " in text.rpartition("under")[2]  # of how they fail alone
+    text = plain(verdict.verdict(replace(few, error=many.error)))
+    assert "On these 4 photographs a leads under" in text
+    assert "photographs" not in text.rstrip(".").rpartition(". ")[2]  # how they fail is of 24
 
 
 def test_of_many_photographs_it_says_what_is_shown():
