@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.cka.figures import MEASURES, measure
 from analysis.text.answers import Answer, compared
+from analysis.text.markdown import number
 from analysis.text.rows import means_by_model, records
 from analysis.text.verdicts import verdict
 
@@ -26,8 +27,22 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     column = measure(frame)
     values = means_by_model(rows.assign(model=rows.model_a), column)
     name = str(MEASURES[column])
-    what = f"The similarity of the last quarter of the blocks under two noises ({name})"
+    about = f"{name}{beside(rows)}"
+    what = f"The similarity of the last quarter of the blocks under two noises ({about})"
     return compared(what, f"{name}, last quarter", values, evidence(frames), 2)
+
+
+def beside(rows: pd.DataFrame) -> str:
+    """The mean of untrained networks, by which a similarity is read; empty where there are none.
+
+    >>> beside(pd.DataFrame({"model_a": ["a", "b"], "untrained": [0.811, 0.813]}))
+    '; 0.81 in untrained networks'
+    """
+    if "untrained" not in rows or rows.untrained.isna().all():
+        return ""
+    means = means_by_model(rows.assign(model=rows.model_a), "untrained").values()
+    texts = sorted({number(value) for value in means if value == value})
+    return f"; {' to '.join(dict.fromkeys((texts[0], texts[-1])))} in untrained networks"
 
 
 def evidence(frames: Mapping[str, pd.DataFrame]) -> str:

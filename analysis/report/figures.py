@@ -37,6 +37,9 @@ MOST = 6
 JOINT = {OUTSIDE: "mean over unseen noise", ALL: "mean over all noises"}
 """What the mean over noises is called."""
 
+HOLLOW = "hollow: the 95% interval includes 0"
+"""What the axis says of points."""
+
 CLEAR, UNCLEAR = "full", "none"
 """Fill of a point whose interval excludes 0, and of one whose interval does not."""
 
@@ -114,7 +117,7 @@ def differences(evidence: Evidence) -> Main:
     what = f"{about.label} of {best} − {other}"
     figure, axes = frame_of(
         [JOINT.get(noise, names.get(noise, noise)) for noise in order],
-        f"{wrapped(what, 52)}{f' ({about.unit})' if about.unit else ''}",
+        f"{wrapped(what, 52)}{f' ({about.unit})' if about.unit else ''}\n{HOLLOW}",
     )
     trained = evidence.tested[evidence.tested.in_distribution.eq(True)].noise
     shade(axes, [place for place, noise in enumerate(order) if noise in set(trained)])

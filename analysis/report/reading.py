@@ -27,7 +27,7 @@ from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK
 from analysis.text.answers import Answer
 from analysis.text.markdown import code, escaped
-from analysis.text.noise_names import noise_words
+from analysis.text.noise_names import noise_label, noise_words
 from mtd.utils.errors import BadInput
 
 COMPARED = 4
@@ -181,7 +181,7 @@ def table_of_models(path: Path) -> pd.DataFrame:
                 **names,
                 "architecture": about.get("architecture", "–"),
                 "parameters": about.get("parameters"),
-                "trained on": training.get("noise", "–"),
+                "trained on": noise_label(training.get("noise", "–")),
                 "steps": training.get("steps"),
                 "masks": about.get("policy", "–"),
                 "SHA-256": str(about.get("sha256", "–"))[:12],
