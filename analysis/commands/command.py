@@ -172,23 +172,18 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
                 text = finish(folder, job.analysis)
                 if output.printed:
                     printed.show(folder.path, job.analysis, text)
-                    ended(printed.headline(folder.path, job.analysis), folder.path, output.quiet)
+                    if not output.quiet:
+                        ended(folder.path, job.analysis)
     return folder.path
 
 
-def ended(headline: str, folder: Path, quiet: bool) -> None:
-    """Say at the end, on stderr, what matters most, how long it took, and where to look first.
-
-    Args:
-        headline: a sentence.
-        folder: of the run.
-        quiet: say nothing.
-    """
+def ended(folder: Path, analysis: Analysis) -> None:
+    """Say at the end, on stderr, what matters most, how long it took, and where to look first."""
     from analysis.commands import printed
 
-    if not quiet:
-        look = ", then ".join(str(folder / name) for name in printed.first_files(folder))
-        messages.say(f"\n{headline}\ndone in {progress.spent()}; look first at {look or folder}")
+    headline, files = printed.headline(folder, analysis), printed.first_files(folder, analysis)
+    look = ", then ".join(str(folder / name) for name in files) or folder
+    messages.say(f"\n{headline}\ndone in {progress.spent()}; look first at {look}")
 
 
 def compute(job: AnalysisJob, folder: Any = None, quiet: bool = False) -> Mapping[str, Any]:

@@ -42,12 +42,13 @@ def headline(path: Path, analysis: Analysis) -> str:
     return plain(sentences[0]) if sentences else analysis.title
 
 
-def first_files(path: Path) -> list[str]:
-    """A figure and a table of a run folder, the first by name of each kind; those that it has."""
-    kinds = (".png", ".pdf", ".svg"), (".csv",)
+def first_files(path: Path, analysis: Analysis) -> list[str]:
+    """The first figure by name and the first table of a run folder; those that it has."""
     names = sorted(file.name for file in path.iterdir())
-    found = [[name for name in names if name.endswith(kind)] for kind in kinds]
-    return [of_kind[0] for of_kind in found if of_kind]
+    figures = [name for name in names if name.endswith((".png", ".pdf", ".svg"))]
+    tables = [name for name in names if name.endswith(".csv")]
+    main = [f"{name}.csv" for name in analysis.table_names if f"{name}.csv" in tables]
+    return [*figures[:1], *(main or tables)[:1]]
 
 
 def tables(path: Path, frames: Mapping[str, pd.DataFrame], most: int = MOST_ROWS) -> dict[str, Any]:

@@ -189,6 +189,7 @@ def clean(
         KeyboardInterrupt: with the number of images that are written.
     """
     failed: list[str] = []
+    finished = 0
     total = sum(job.pixels for job in jobs)
     with progress.running(("denoising",), quiet=quiet):
         progress.step("denoising", total)
@@ -206,7 +207,8 @@ def clean(
                 raise KeyboardInterrupt(f"{count}; --resume continues") from None
             else:
                 output.add(files=job.targets)
-            progress.reach(sum(other.pixels for other in jobs[: index + 1]))
+            finished += job.pixels
+            progress.reach(finished)
     if len(failed) == len(jobs) == 1:
         raise BadInput(failed[0])
     if failed:

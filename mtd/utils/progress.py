@@ -99,6 +99,7 @@ class Progress:
         self.done = self.start = 0.0
         self.since = self.shown = clock()
         self.drawn = False
+        self.lock = threading.RLock()  # the thread of the beat draws, too
 
     def step(self, label: str, total: float | None = None, unit: str = "", done: float = 0) -> None:
         """Begin a step, or a part of the present one; see the function `step`."""
@@ -169,21 +170,35 @@ class Progress:
 
     def beat(self) -> None:
         """Show that the command is at work: the bar anew, or a line if none was due for long."""
-        if self.terminal:
-            self.draw()
-        elif self.clock() - self.shown >= EVERY and self.text():
-            self.shown = self.clock()
-            with suppress(OSError, ValueError):
-                print(self.text(), file=self.stream, flush=True)
+        with self.alone():
+            if self.terminal:
+                self.draw()
+            elif self.clock() - self.shown >= EVERY and self.text():
+                self.shown = self.clock()
+                with suppress(OSError, ValueError):
+                    print(self.text(), file=self.stream, flush=True)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Context in which something else is printed: the bar is not there."""
-        shown = self.drawn
-        self.close()
-        yield
-        if shown:
-            self.draw()
+        with self.alone():
+            shown = self.drawn
+            self.close()
+            try:
+                yield
+            finally:
+                if shown:
+                    self.draw()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Context in which the other thread writes nothing; a fork may have left it locked."""
+        locked = self.lock.acquire(timeout=1)
+        try:
+            yield
+        finally:
+            if locked:
+                self.lock.release()
 
     def close(self) -> None:
         """Remove the bar."""
