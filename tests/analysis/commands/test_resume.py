@@ -33,10 +33,12 @@ RUN = (*RUN, "--layers", "conv_*")
 def finished(folder: Path) -> set[str]:
     """The cached results of a run; none where it has not begun or has cleared them away.
 
-    Asked of a run that is under way, so that they may go while they are listed.
+    Asked of a run that is under way, so that they may go while they are listed. A result that is
+    still being written has a hidden name.
     """
     try:
-        return {path.name for path in (folder / "cache").iterdir() if path.suffix == ".safetensors"}
+        names = [path.name for path in (folder / "cache").iterdir()]
+        return {name for name in names if re.fullmatch(r"[^.].*\.safetensors", name)}
     except FileNotFoundError:
         return set()
 
@@ -171,6 +173,26 @@ def test_interrupt_from_the_keyboard(folder):
     assert done.returncode == 130
     told = r"cached results? (is|are) kept in run; use --resume to continue with them"
     assert re.search(told, done.stderr) and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_interrupted_while_a_result_is_written(folder, in_process, monkeypatch, before):
+    """It has no name of its own yet: the results before it count, and a run of none is removed."""
+    original, writing = atomic_write.locks.take, []
+
+    def take(handle):
+        taken = original(handle)
+        if any((folder / "run/cache").glob(f"{atomic_write.TEMPORARY}*")):
+            writing.append(handle)
+            if len(writing) == before + 1:
+                os.kill(os.getpid(), signal.SIGINT)
+        return taken
+
+    monkeypatch.setattr(atomic_write.locks, "take", take)
+    code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
+    told = "interrupted: 1 cached result is kept in run; use --resume to continue with them"
+    assert (code, err.splitlines()) == (130, [told if before else "interrupted"])
+    assert len(finished(folder / "run")) == before and (folder / "run").exists() == bool(before)
 
 
 def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, monkeypatch):
