@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -14,17 +15,25 @@ import torch
 from PIL import Image
 
 from analysis.commands.console import commands
+from tests.helpers.figures import leave_unrendered
+from tests.helpers.kernels import fork_kernels
 from tests.helpers.networks import save_tiny
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import forked
 
 PAGES = ("docs/start.md", "docs/tutorial.md")
-SHRUNK = ("--crop", "16", "--limit", "2")
-OF_COMMAND = {
+CROPS = ("--crop", "16", "--limit", "2")
+NOISES = ("--noise", "gaussian:15", "--noise", "poisson:3.5")
+SHRUNK = {
     "models": ("--size", "16"),
-    "generalization": (*SHRUNK, "--no-lpips"),
-    "report": (*SHRUNK, "--no-lpips"),
+    "generalization": (*CROPS, "--no-lpips"),
+    "error": (*CROPS, "--draws", "2"),
+    "cka": (*CROPS, "--untrained", "1"),
+    "sensitivity": CROPS,
+    "report": (*CROPS, "--no-lpips", "--untrained", "1", *NOISES),
+    "report --verify": (),
 }
+"""What is added to each command of the pages; where an option is given twice, the last counts."""
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -32,34 +41,54 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def lines(page: str) -> list[str]:
-    return [s for b in blocks(page, "sh") for s in b.splitlines() if s.startswith("mtd ")]
+    """The commands of a page, in order; installing is not one of them."""
+    found = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    assert all(line.startswith(("mtd ", "python3 -m venv")) for line in found), "a new kind of line"
+    return [line for line in found if line.startswith("mtd ")]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("documented")
+def shrunk(line: str) -> tuple[str, list[str]]:
+    """The module of a command, and its arguments with those that make it short."""
+    name, *arguments = shlex.split(line)[1:]
+    key = f"{name} --verify" if "--verify" in arguments else name
+    assert key in SHRUNK, f"say in SHRUNK how `mtd {key}` becomes short"
+    return commands()[name], [*arguments, *SHRUNK[key]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The files that the pages name."""
     for seed, name in enumerate(("mine", "theirs", "baseline", "masked")):
-        save_tiny(made / f"{name}.pth", seed)
+        save_tiny(tmp_path / f"{name}.pth", seed)
     rng = np.random.default_rng(0)
     for kind in ("photos", "noisy"):
-        (made / kind).mkdir()
+        (tmp_path / kind).mkdir()
         for name in "ab":
             pixels = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(made / kind / f"{name}.png")
-    return made
+            Image.fromarray(pixels).save(tmp_path / kind / f"{name}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run_in_order(page, folder, monkeypatch, in_process):
+    """In this process, without rendering figures that no page is about."""
+    leave_unrendered(monkeypatch)
+    fork_kernels(monkeypatch)
+    monkeypatch.chdir(folder)
+    found = lines(page)
+    assert len(found) >= 3
+    for line in found:
+        module, arguments = shrunk(line)
+        code, _, said = in_process(import_module(module).main, *arguments)
+        assert code == 0, f"{line}: {said[-600:]}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_run(page: str, folder: Path):
-    found = lines(page)
-    assert len(found) >= 3
-    for line in found:
-        name, *arguments = shlex.split(line)[1:]
-        verify = "--verify" in arguments
-        more = () if verify else OF_COMMAND.get(name, SHRUNK)
-        module = commands()[name].removesuffix(".command")
-        done = forked("-m", module, *arguments, *more, cwd=folder)
+def test_commands_run_as_processes_with_figures(page, folder):
+    for line in lines(page):
+        module, arguments = shrunk(line)
+        done = forked("-m", module.removesuffix(".command"), *arguments, cwd=folder)
         assert done.returncode == 0, f"{line}: {done.stderr[-600:]}"
 
 
