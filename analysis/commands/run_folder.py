@@ -44,7 +44,7 @@ from analysis.commands.run_manifest import (
 )
 from analysis.engine.cache import FOLDER, ActivationCache
 from analysis.plotting.files import rendered
-from mtd.utils import atomic_write, digests, folder_files
+from mtd.utils import atomic_write, digests, folder_files, interruptions
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, Failed
 from mtd.utils.file_names import file_name
@@ -234,7 +234,8 @@ class RunFolder:
     def resumable(self) -> Iterator[None]:
         """Context of the computation: if it stops early, say how to resume."""
         try:
-            yield
+            with interruptions.recognized():
+                yield
         except (BadInput, Failed, KeyboardInterrupt) as error:
             count = self.cache.count()
             if not count:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from mtd.utils import interruptions
 from mtd.utils.device import is_out_of_memory
 from mtd.utils.errors import BadInput, Failed, NetworkError, OutOfMemory
 
@@ -41,7 +42,8 @@ def of_network(model: str, at_once: bool) -> Iterator[None]:
         OutOfMemory: memory ran out.
     """
     try:
-        yield
+        with interruptions.recognized():
+            yield
     except OfObserver as error:
         raise error.__cause__ or error from None
     except Exception as error:

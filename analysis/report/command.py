@@ -28,7 +28,7 @@ from analysis.commands.parser import (
 from analysis.report import sections
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
-from mtd.utils import cli, near_paths, output_folders, progress
+from mtd.utils import cli, interruptions, near_paths, output_folders, progress
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import waiting
 
@@ -227,7 +227,8 @@ def finish(report: Report, options: ReportOptions, quiet: bool = False) -> Path:
     with report.ranks.raise_on_all_ranks():
         if report.ranks.first:
             try:
-                publish.publish(report, options, quiet)
+                with interruptions.recognized():
+                    publish.publish(report, options, quiet)
             except KeyboardInterrupt:
                 hint = f"all numbers are kept in {report.folder.path}; use --resume for the page"
                 raise KeyboardInterrupt(hint) from None

@@ -19,7 +19,7 @@ from mtd.inference import tiling
 from mtd.inference.forward import denoise_in_bands
 from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
-from mtd.utils import output, progress
+from mtd.utils import interruptions, output, progress
 from mtd.utils.device import is_out_of_memory
 from mtd.utils.errors import BadInput, Failed, Partial, Unwritable
 from mtd.utils.messages import plural, verb
@@ -198,7 +198,8 @@ def clean(
             done = index - len(failed)
             count = f"{done} of {plural(len(jobs), 'image')} {verb(done, 'is', 'are')} written"
             try:
-                _clean_one(model, job, options, progress.advance)
+                with interruptions.recognized():
+                    _clean_one(model, job, options, progress.advance)
             except Unwritable as error:  # nor could the next one be
                 raise Unwritable(f"{error}; {count}; --resume continues") from None
             except BadInput as error:

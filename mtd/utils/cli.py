@@ -296,7 +296,8 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     try:
         check_names()
         user_folders.prepare()
-        main()
+        with interruptions.recognized():
+            main()
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None), None
     except BadInput as error:

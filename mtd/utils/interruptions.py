@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from mtd.utils.errors import BadInput, Failed, Partial
+
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that end a command beside SIGINT, which Ctrl-C sends."""
 
@@ -84,7 +86,7 @@ def handled(
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Context of a command: SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread."""
+    """Context of a command: the signals raise KeyboardInterrupt in the main thread."""
     global _last
     _last = None
 
@@ -92,8 +94,31 @@ def raised() -> Iterator[None]:
         if not note(number):
             raise KeyboardInterrupt
 
-    with handled(interrupt, *ENDING):
+    try:
+        with handled(interrupt, signal.SIGINT, *ENDING):
+            yield
+    finally:
+        _last = None
+
+
+@contextmanager
+def recognized() -> Iterator[None]:
+    """Context in which an interruption stays one, whatever libraries make of it.
+
+    Python code that native code calls, such as `len` of a storage of PyTorch, may be where
+    KeyboardInterrupt is raised; the native code then raises an error of its own instead.
+
+    Raises:
+        KeyboardInterrupt: an unexpected error, after a signal has come.
+    """
+    try:
         yield
+    except (BadInput, Failed, Partial, OSError):
+        raise
+    except Exception:
+        if have_come():
+            raise KeyboardInterrupt from None
+        raise
 
 
 @contextmanager

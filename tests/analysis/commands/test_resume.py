@@ -21,8 +21,10 @@ from analysis.cka import command as cka_command
 from analysis.commands import network_pass
 from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
+from mtd.networks.swinir import SwinIR
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
+from tests.helpers.interrupted import libraries_error
 from tests.helpers.processes import Forked, environment
 from tests.helpers.run_folders import contents
 
@@ -193,6 +195,30 @@ def test_interrupted_while_a_result_is_written(folder, in_process, monkeypatch, 
     told = "interrupted: 1 cached result is kept in run; use --resume to continue with them"
     assert (code, err.splitlines()) == (130, [told if before else "interrupted"])
     assert len(finished(folder / "run")) == before and (folder / "run").exists() == bool(before)
+
+
+@pytest.mark.parametrize("where", ["a network", "a cached result"])
+def test_interrupted_in_native_code_that_makes_an_error_of_it(
+    folder, in_process, monkeypatch, where
+):
+    """It is no failure of the network, and the results before it are kept."""
+    name, place = {
+        "a network": ("forward", SwinIR),
+        "a cached result": ("tensors", engine_run.CachedActivations),
+    }[where]
+    original, calls = getattr(place, name), []
+
+    def call(*given, **named):
+        calls.append(given)
+        if len(calls) == 6:
+            libraries_error()
+        return original(*given, **named)
+
+    monkeypatch.setattr(engine_run.side_by_side, "own_cores", lambda: 1)
+    monkeypatch.setattr(place, name, call)
+    code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
+    told = r"interrupted: \d+ cached results are kept in run; use --resume to continue with them\n"
+    assert code == 130 and re.fullmatch(told, err), err
 
 
 def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, monkeypatch):

@@ -13,6 +13,7 @@ import pytest
 from mtd.utils import distributed, interruptions, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
+from tests.helpers.interrupted import libraries_error
 from tests.helpers.processes import HANGS, environment, fresh
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,6 +32,14 @@ def test_a_signal_ends_a_command_with_one_line_and_a_status_of_its_own(in_proces
     assert in_process(main) == (code, "", "interrupted: use --resume\n")
     assert in_process(main, "--json")[0] == code
     assert [signal.getsignal(number) for number in HANDLED] == before
+
+
+@pytest.mark.parametrize("sent, code", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_that_a_library_turns_into_an_error_interrupts(in_process, sent, code):
+    interrupted = in_process(lambda: libraries_error(getattr(signal, sent)))
+    assert interrupted == (code, "", "interrupted\n")
+    with pytest.raises(ValueError, match="shape"), interruptions.recognized():
+        raise ValueError("could not determine the shape")  # of itself: a defect
 
 
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGHUP", "SIGTERM"])
@@ -122,12 +131,12 @@ if os.fork():
         time.sleep(0.005)
     os.kill(os.getpid(), 9)
 interruptions.end_with_parent()
-try:
-    with interruptions.raised():
+with interruptions.raised():
+    try:
         Path("begun").touch()
         time.sleep(60)
-except KeyboardInterrupt:
-    Path("ended").write_text(str(interruptions.status()))
+    except KeyboardInterrupt:
+        Path("ended").write_text(str(interruptions.status()))
 """
 
 
