@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pandas as pd
 import pytest
 
 from tests.helpers.paths import ROOT
+
+RUN = ROOT / "reports" / "bundled-pair" / "benchmark"
+"""The run that the README's figure is of."""
 
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"),
@@ -58,17 +62,27 @@ def test_readme_and_contributing_are_short():
 
 
 def test_the_caption_of_the_readme_is_that_of_its_figure():
-    frame = pd.read_csv(ROOT / "reports" / "bundled-pair" / "benchmark" / "tests.csv")
+    frame = pd.read_csv(RUN / "tests.csv")
     frame = frame[(frame.model_a == "baseline") & (frame.model_b == "masked")]
     frame = frame[(frame.metric == "psnr") & (frame.noise != "out of distribution")]
     frame = frame.set_index("noise")
     text = " ".join((ROOT / "README.md").read_text().split())
     assert f"masked network is {frame.difference['gaussian:15']:.2f} dB worse" in text
-    assert f"under gaussian:50 it is {-frame.difference['gaussian:50']:.2f} dB better" in text
+    assert (
+        f"under Gaussian noise of σ = 50 it is {-frame.difference['gaussian:50']:.2f} dB better"
+        in text
+    )
     unseen = frame.drop("gaussian:15")
     better, worse = unseen.high < 0, unseen.low > 0
     assert (len(unseen), better.sum(), worse.sum()) == (11, 6, 4)
     assert list(unseen.index[~better & ~worse]) == ["mixture:1"]
+    assert (
+        "it is better under six (orange) and worse under four (blue); under one, the mixture"
+        in text
+    )
+    manifest = json.loads((RUN / "manifest.json").read_text())
+    counts = {manifest["models"][name]["parameters"] for name in ("baseline", "masked")}
+    assert [f"({count:,} parameters)" in text for count in counts] == [True]
     assert set(frame.photographs) == {24}
 
 

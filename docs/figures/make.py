@@ -8,7 +8,8 @@ Most are drawn from the tables of the bundled pair's page (`reports/example`) an
     mtd causal.faig baseline.pth masked.pth --limit 4 --crop 48 --steps 4 --output-dir RUNS/faig
     mtd generalization baseline.pth masked.pth --noisy PICTURES --output-dir RUNS/noisy_pictures
 
-(PICTURES: four crops of 192 x 192 of noisy photographs of the test set CC.)
+(PICTURES: the central 192 x 192 pixels of the first, fourth, seventh and tenth noisy photograph of
+the test set CC, in the order of their names.)
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.commands.run_lookup import open_run
+from analysis.text.noise_names import noise_label
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -69,7 +71,10 @@ def gains() -> Figure:
         )
         ax.barh(place, row.gain, color=color, height=0.65)
         ax.plot([row.low, row.high], [place, place], color="0.15", lw=1.2)
-    names = [f"{n}, trained on" if n == "gaussian:15" else n for n in frame.noise]
+    names = [
+        f"{noise_label(n)} (trained on)" if n == "gaussian:15" else noise_label(n)
+        for n in frame.noise
+    ]
     ax.set_yticks(range(len(frame)), names)
     ax.invert_yaxis()
     ax.axvline(0, color="0.15", lw=0.8)
@@ -94,7 +99,7 @@ def cka_controls() -> Figure:
         ax.plot(x, part.floor, color="0.15", ls=":", label="floor: other photographs")
         ax.set(title=model, ylim=(-0.05, 1.05), xlabel="layer, from input to output")
         ax.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("CKA, gaussian:15 and poisson:3.5")
+    panels[0].set_ylabel(f"CKA, {noise_label('gaussian:15')} and {noise_label('poisson:3.5')}")
     panels[1].legend(fontsize=8, loc="center right", frameon=False, bbox_to_anchor=(1, 0.42))
     return made
 
@@ -102,10 +107,11 @@ def cka_controls() -> Figure:
 def cka_matrices() -> Figure:
     """Layer against layer under two noises, of each network."""
     result = open_run(PAIR, "cka")
-    made, panels = figure(8.2, 4.2, 2)
+    made, panels = figure(8.8, 4.6, 2)
     for ax, model in zip(panels, ("baseline", "masked"), strict=True):
         result.plot_matrix(ax, models=model, noises=("gaussian:15", "poisson:3.5"))
-        ax.set_title(model)
+        ax.set_title(model, fontsize=10)
+    made.colorbar(panels[0].images[0], ax=list(panels), label="CKA", shrink=0.8)
     return made
 
 
@@ -131,15 +137,16 @@ def cka_size() -> Figure:
     return made
 
 
-def plotted(name: str, *methods: str, runs: Path = EXAMPLE, **options: Any) -> Callable[[], Figure]:
-    """A figure with a panel for each plot method of the result in a run folder."""
+def plotted(name: str, method: str, runs: Path = EXAMPLE) -> Callable[[], Figure]:
+    """One plot method of the result in a run folder; captions say what a title would."""
 
     def draw() -> Figure:
         result = open_run(runs / name, name)
-        made, panels = figure(4.2 * len(methods) + 1.4, 3.8, len(methods))
-        for ax, method in zip(panels if len(methods) > 1 else [panels], methods, strict=True):
-            drawn: Axes = getattr(result, method)(ax=ax, **options)
-            drawn.tick_params(labelsize=8)
+        made, ax = figure(5.6, 4.0)
+        drawn: Axes = getattr(result, method)(ax=ax)
+        drawn.tick_params(labelsize=8)
+        for place in ("left", "center"):
+            drawn.set_title("", loc=place)
         return made
 
     return draw

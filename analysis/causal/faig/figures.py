@@ -18,6 +18,7 @@ from analysis.text.noise_names import noise_label, noise_words
 
 ATTRIBUTION_LABEL = "sum over the layer's filters (squared 8-bit levels)"
 LOSS_LABEL = "PSNR lost (dB)"
+SHARE_LABEL = "filters reverted (%)"
 MSE_LABEL = "MSE (squared 8-bit levels)"
 
 LOOKS: dict[str, dict[str, Any]] = {
@@ -127,7 +128,7 @@ def reverting(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel(LOSS_LABEL, fontsize=8)
     for axes in grid[-1]:
-        axes.set_xlabel("filters reverted (%)", fontsize=8)
+        axes.set_xlabel(SHARE_LABEL, fontsize=8)
     banded = frame.low.notna().any()
     about = f"\nbars: {bands(int(frame.photographs.iloc[0]))}" if banded else ""
     figure.suptitle(

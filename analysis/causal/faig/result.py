@@ -154,7 +154,7 @@ class FaigResult(Result):
         one_of("measured", measured, dict.fromkeys(rows.measured))
         ax = ax if ax is not None else new_axes()
         figures.draw_reverting(ax, rows[rows.measured == measured])
-        ax.set_ylabel(figures.LOSS_LABEL)
+        ax.set(xlabel=figures.SHARE_LABEL, ylabel=figures.LOSS_LABEL)
         ax.legend(fontsize=8)
         return ax
 

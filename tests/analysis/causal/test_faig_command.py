@@ -60,7 +60,9 @@ def test_a_run_has_tables_figures_and_a_result(folder, capsys):
     result = analysis.open_run(path, "faig")
     assert isinstance(result, FaigResult) and len(result.reverting) == 2 * 2 * 4
     assert result.plot_layers().get_ylabel().startswith("sum over")
-    assert result.plot_reverting(measured="gaussian:15").get_ylabel() == "PSNR lost (dB)"
+    reverting = result.plot_reverting(measured="gaussian:15")
+    assert reverting.get_xlabel() == "filters reverted (%)"
+    assert reverting.get_ylabel() == "PSNR lost (dB)"
     assert result.plot_path().get_xlabel().startswith("share of the way")
 
 

@@ -1,0 +1,140 @@
+"""Numbers of the documentation are those of the stored tables that they were taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.cka import cka
+from tests.helpers.paths import ROOT
+
+BLOCK = "layers.{}.residual_group.blocks.{}"
+PAIR = ("baseline", "masked")
+
+
+def table(name: str, by: str | list[str] = "model", of: str = "example") -> pd.DataFrame:
+    """A stored table by some of its columns."""
+    return pd.read_csv(ROOT / "reports" / of / name).set_index(by).sort_index()
+
+
+def generalization() -> Iterator[str]:
+    frame = table("generalization/noises.csv", ["metric", "noise", "model"]).loc["psnr"]["mean"]
+    known, strong = ([frame[noise, m] for m in PAIR] for noise in ("gaussian:15", "gaussian:50"))
+    yield f"the baseline has {known[0]:.1f} dB and the masked network {known[1]:.1f} dB"
+    yield f"σ = 50 they have {strong[0]:.1f} and {strong[1]:.1f} dB"
+
+
+def error() -> Iterator[str]:
+    share = table("error/error.csv", ["noise", "model"]).leak_share["poisson:3.5"]
+    yield f"{share.baseline:.0%} of the baseline's error is leak, and {share.masked:.0%} of the"
+
+
+def srga() -> Iterator[str]:
+    frame = table("srga/srga.csv").query("noise != reference")
+    assert set(frame.reference) == {"gaussian:15"} and set(frame.photographs) == {4}
+    distance = (frame.srga - frame.untrained).abs()
+    assert (distance <= 2 * frame.untrained_sd).sum() > len(frame) / 2
+    yield f"{frame.patches.iloc[0]} patches of four photographs"
+    yield "Most scores lie within two standard deviations of untrained networks"
+
+
+def distributions() -> Iterator[str]:
+    frame = table("distributions/distributions.csv", ["noise", "model"]).loc["poisson:3.5"]
+    w1, floor = frame.w1_relative, frame.w1_relative_floor
+    assert (w1 < floor).all()
+    yield f"W₁ is {w1.baseline:.2f} σ in the baseline and {w1.masked:.2f} σ in the masked network"
+    yield f"the floor {floor.baseline:.2f} σ and {floor.masked:.2f} σ"
+
+
+def degradation() -> Iterator[str]:
+    frame = table("degradation/degradation.csv", ["model", "layer"])
+    high = frame.ch_noise["baseline"]
+    assert high.idxmax() == BLOCK.format(1, 3) and set(frame.noises) == {6}
+    yield f"block 1.3 (CH {high.max():.1f})"
+    yield f"masked network nowhere (at most {frame.ch_noise['masked'].max():.1f})"
+    blocks = frame[frame.index.get_level_values("layer").str.contains("blocks")]
+    assert blocks.untrained.max() < 0.04
+    yield "in the blocks of untrained networks it is below 0.04"
+
+
+def sensitivity() -> Iterator[str]:
+    gain = table("sensitivity/sensitivity.csv", ["noise", "model", "layer"]).gain["gaussian:15"]
+    assert gain["baseline"].idxmax() == BLOCK.format(0, 3)
+    assert gain["masked"].idxmax() == BLOCK.format(1, 3)
+    yield f"the baseline up to {gain['baseline'].max():.1f} times (block 0.3)"
+    yield f"the masked network up to {gain['masked'].max():.1f} times (block 1.3)"
+
+
+def causal() -> Iterator[str]:
+    found = table("causal/causal.csv", ["noise", "model", "branch"]).recovery["poisson:3.5"]
+    best = BLOCK.format(1, 2) + ".attn"
+    assert found["baseline"].idxmax() == best
+    yield f"attention update of block 1.2 alone recovers {found['baseline', best]:.0%}"
+    yield f"no branch recovers more than {found['masked'].max():.0%}"
+
+
+def linear() -> Iterator[str]:
+    psnr = table("linear/levels.csv", ["sigma", "model"]).psnr
+    assert psnr[15, "baseline"] > psnr[15, "masked"]
+    ahead = psnr[25]
+    yield f"the masked network is already ahead, {ahead.masked:.1f} dB to {ahead.baseline:.1f} dB"
+
+
+def curves() -> Iterator[str]:
+    frame = table("curves/curves.csv", ["noise", "run", "step"]).value["gaussian:50"]
+    plain, masked = (frame[name].dropna() for name in PAIR)
+    assert plain.idxmax() == plain.index[0]
+    yield f"loses {plain.iloc[0] - plain.iloc[-1]:.1f} dB from its first test to its last"
+    yield f"{masked.max() - masked.iloc[-1]:.1f} dB from its best step, {masked.idxmax():,}, to its"
+    summary = table("curves/summary.csv", "run")
+    gap = summary.overfitting_gap
+    assert set(summary.unseen) == {5} and gap.masked == 0
+    yield f"it is {gap.baseline:.1f} dB over five unseen noises, for the masked network 0"
+
+
+def layers_by_cka() -> Iterator[str]:
+    frame = table("depth.csv", ["model", "layer"], "bundled-pair")
+    assert set(frame.noise_a) == {"gaussian:15"} and set(frame.noise_b) == {"poisson:3.5"}
+    values = [[f"{frame.cka[m, BLOCK.format(0, i)]:.2f}" for i in (2, 3)] for m in PAIR]
+    plain, masked = (" and ".join(pair) for pair in values)
+    yield f"the baseline has {plain}, the masked network {masked}"
+    blocks = frame[frame.index.get_level_values("layer").str.contains("blocks")]
+    (untrained,) = {f"{value:.2f}" for value in blocks.untrained}
+    yield f"They have a CKA of {untrained} in every block"
+    assert ((frame.ceiling - frame.cka).abs() < 0.02).all()  # it lies on the curve
+    cells = pd.read_csv(ROOT / "reports" / "bundled-pair" / "cka.csv")
+    cells = cells[(cells.model_a == "baseline") & (cells.model_b == "baseline")]
+    dark = cells[cells.layer_b.isin([BLOCK.format(0, 2), BLOCK.format(0, 3)])]
+    dark = dark[(dark.noise_a == "gaussian:15") & (dark.noise_b == "poisson:3.5")]
+    yield f"of at most {dark.cka.max():.2f}"
+
+
+def unrelated_data() -> Iterator[str]:
+    rng = np.random.default_rng(0)
+    for features in (4, 16, 64, 256, 1024):  # as docs/figures/make.py draws them
+        pair = rng.normal(size=(64, features)), rng.normal(size=(64, features))
+    yield f"rises to {cka(*pair, estimator='biased'):.2f} at 1,024 features"
+
+
+def decibels() -> Iterator[str]:
+    yield f"one dB more | {1 - 10**-0.1:.0%} less squared error"
+
+
+SOURCES: list[tuple[str, Callable[[], Iterator[str]]]] = [
+    *(("cka", source) for source in (layers_by_cka, unrelated_data)),
+    *(("windows/generalization", source) for source in (generalization, decibels)),
+    *(
+        (f"windows/{source.__name__}", source)
+        for source in (error, srga, distributions, degradation, sensitivity, causal, linear, curves)
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "source"), SOURCES, ids=lambda x: getattr(x, "__name__", x))
+def test_numbers_are_those_of_stored_tables(page, source):
+    text = " ".join((ROOT / "docs" / f"{page}.md").read_text().split())
+    for phrase in source():
+        assert phrase in text, f"docs/{page}.md: expected {phrase!r}"
