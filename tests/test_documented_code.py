@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -109,9 +111,40 @@ def test_values_of_the_page_on_cka(monkeypatch):
     assert (same, scaled) == (pytest.approx(1), pytest.approx(1))
 
 
-def test_entries_of_the_page_on_adding_work(monkeypatch):
-    module, clean = run("docs/add.md", monkeypatch), torch.full((1, 3, 4, 4), 0.5)
-    noisy = module.Stripes.from_parts("stripes:10", "10", {}).sample(clean, None)
-    assert module.mean_absolute_error(noisy, clean).item() == pytest.approx(5 / 255)
-    assert module.Tiny()(clean).shape == clean.shape
-    assert module.ANALYSIS.name == "brightest"
+def test_each_part_to_add_is_short():
+    """Lines beside imports and blank ones; the analysis has a record of a line for each entry."""
+    written = [
+        [line for line in block.splitlines() if line and "import" not in line]
+        for block in blocks("docs/add.md", "python")
+    ]
+    network, noise, metric, analysis = map(len, written)
+    assert metric <= 5 and network <= 15 and noise <= 10 and analysis <= 30
+
+
+def test_what_the_page_on_adding_shows_works_once_it_is_installed(tmp_path):
+    site, about = tmp_path / "site", tmp_path / "site" / "mypackage-1.0.dist-info"
+    for path in (site / "mypackage", about):
+        path.mkdir(parents=True)
+    (site / "mypackage" / "mine.py").write_text("\n".join(blocks("docs/add.md", "python")))
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mypackage\nVersion: 1.0\n")
+    (entries,) = blocks("docs/add.md", "toml")
+    points = entries.replace('project.entry-points."', "").replace('"', "")
+    (about / "entry_points.txt").write_text(points)
+    weights = {"tiny_body.weight": torch.zeros(3, 3, 3, 3), "tiny_body.bias": torch.zeros(3)}
+    torch.save(weights, tmp_path / "own.pth")
+
+    def mtd(*arguments: str) -> str:
+        (tmp_path / "script.py").write_text("from analysis.commands.console import main; main()")
+        search = os.pathsep.join([str(ROOT), str(site)])
+        done = forked("script.py", *arguments, *CROPS, cwd=tmp_path, PYTHONPATH=search)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    stripes = ("--noise", "gaussian:15", "--noise", "stripes:10", "--output-dir")
+    text = mtd("brightest", "own.pth", *stripes, "brightest")
+    assert "The brightest output value is" in text
+    mtd("generalization", "own.pth", *stripes, "scores", "--no-lpips", "--no-references")
+    scores = pd.read_csv(tmp_path / "scores" / "results.csv")
+    scores = scores[(scores.metric == "mae") & (scores.noise == "stripes:10")]
+    assert set(scores.model) == {"own", "noisy input"}  # a network of zeros changes nothing
+    assert scores.value.tolist() == pytest.approx([5 / 255] * len(scores), rel=0.05)
