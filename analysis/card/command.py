@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.card.folder import RESULT
 from mtd.utils import cli, output
 from mtd.utils.errors import BadInput
 from mtd.utils.file_names import file_name
@@ -158,7 +157,7 @@ def files(measured: Measured, about: About) -> Mapping[str, str]:
         BadInput: the record is not valid.
     """
     from analysis.card import badge, hub, images, model_card, record, schema
-    from analysis.card.folder import digest
+    from analysis.card.folder import RESULT, digest
 
     lines = images.lines(measured)
     about_lines = {

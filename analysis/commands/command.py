@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from analysis.commands import checks
 from analysis.commands.parser import (
     ConfiguredParser,
     OutputOptions,
@@ -70,6 +69,8 @@ def checked(analysis: Analysis, parsed: Namespace, command: str) -> Request:
     Raises:
         BadInput: names, files, folders or values that cannot be used.
     """
+    from analysis.commands import checks  # not for --help
+
     settings = settings_from(analysis.settings, parsed)
     record = analysis.mode(settings) if analysis.mode is not None else analysis
     requests = record.requests

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import (
     Any,
@@ -22,7 +21,7 @@ from analysis.commands import drawing, several_values
 from analysis.commands.drawing import Drawing
 from analysis.commands.settings import Option, Options, Settings, convert, plain
 from mtd.loading import cli_options
-from mtd.utils import cli, near_paths, user_folders
+from mtd.utils import cli, near_paths, plugins, user_folders
 from mtd.utils.errors import BadInput
 
 T = TypeVar("T", bound=Options)
@@ -192,10 +191,9 @@ GROUPS = {
 
 def extensions() -> str:
     """The extensions of other packages, for the end of `--help`; "" if there are none."""
-    entries = entry_points()
     lines = []
     for group, what in GROUPS.items():
-        names = sorted(entry.name for entry in entries.select(group=group))
+        names = sorted(entry.name for entry in plugins.of_group(group))
         lines += [f"  {what}: {', '.join(names)}\n"] if names else []
     return "".join(["\nfrom other packages:\n", *lines]) if lines else ""
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from analysis.commands.analysis import Analysis
+from mtd.utils import plugins
 from mtd.utils.errors import BadInput, one_of
 
 GROUP = "mtd.analyses"
@@ -60,7 +60,7 @@ def analyses() -> dict[str, Analysis]:
         ('CKA', 'gaussian:15')
     """
     known = {name: built_in(name) for name in BUILT_IN}
-    for entry in entry_points(group=GROUP):
+    for entry in plugins.of_group(GROUP):
         owner = entry.dist.name if entry.dist else "a package"
         try:
             record = entry.load()

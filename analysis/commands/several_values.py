@@ -13,10 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mtd.loading import hub, zoo
 from mtd.loading.classical import is_spec
-from mtd.loading.locations import SUFFIXES, bundled_names
-from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput, close_to
 
 MANIFEST = "manifest.json"
@@ -32,6 +29,9 @@ def is_model(text: str) -> bool:
     >>> is_model("runs/a.pth"), is_model("kair/dncnn_25"), is_model("gaussian:15")
     (True, True, False)
     """
+    from mtd.loading import hub, zoo  # not for --help
+    from mtd.loading.locations import SUFFIXES, bundled_names
+
     published = hub.is_address(text) or text in zoo.entries() or text in bundled_names()
     return published or is_spec(text) or text.lower().endswith(SUFFIXES)
 
@@ -45,6 +45,8 @@ def is_noise(text: str) -> bool:
     >>> is_noise("poison:3"), is_noise("isp"), is_noise("a.pth"), is_noise("masked=runs/*/a.pth")
     (True, True, False, False)
     """
+    from mtd.noise import specs as noise_specs
+
     if is_model(text) or text.startswith(noise_specs.FOLDER):
         return not is_model(text)
     word = re.split(r"[:=@,\s\d]", text)[0]

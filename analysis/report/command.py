@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from analysis.commands import checks
 from analysis.commands.parser import (
     ConfiguredParser,
     OutputOptions,
@@ -112,6 +111,9 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     """
     known = parser()
     parsed = known.parse_args(list(arguments))
+
+    from analysis.commands import checks  # not for --help
+
     options = settings_from(ReportOptions, parsed)
     folders = [] if options.verify else run_folders(parsed)
     given = given_options(parsed, known.parse_args([]), ReportSettings, ReportOptions)

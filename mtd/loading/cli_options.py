@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mtd.loading import locations
 from mtd.loading.classical import CLASSICAL, FILTER, filter_spec, parameter, stem
 from mtd.loading.model_names import named_files, spellings, values_by_model
-from mtd.noise.specs import parse
 from mtd.utils import cli, input_files
 from mtd.utils.errors import BadInput, one_of
 
@@ -87,6 +84,8 @@ class _Argument(argparse.Action):
 
 
 def _argument(text: str) -> tuple[str, Any]:
+    import tomllib
+
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r}: expected KEY=VALUE")
@@ -308,6 +307,9 @@ def check_model(name: str) -> None:
     mtd.utils.errors.BadInput: classical:blurr:0.9: no classical denoiser 'blurr'; did you mean \
 blur?
     """
+    from mtd.loading import locations
+    from mtd.noise.specs import parse
+
     if name.startswith(FILTER):
         model, noise = filter_spec(name)
         if not model:

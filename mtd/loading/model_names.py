@@ -9,7 +9,6 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtd.loading import zoo
 from mtd.loading.classical import stem
 from mtd.utils.errors import BadInput, nearest
 from mtd.utils.user_folders import expanded
@@ -99,6 +98,8 @@ def matching(pattern: str, given: str = "", expected: str = CHECKPOINTS) -> list
     Raises:
         BadInput: none matches.
     """
+    from mtd.loading import zoo
+
     if Path(pattern).exists() or not glob.has_magic(pattern):
         return [pattern]
     start = Path(pattern).anchor

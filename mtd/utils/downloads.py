@@ -7,7 +7,6 @@ the first download records it beside the file, and another one is refused from t
 from __future__ import annotations
 
 import codecs
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -127,6 +126,8 @@ def _kept(remote: Remote) -> str:
 
 
 def _download(remote: Remote, quiet: bool) -> None:
+    import logging
+
     import pooch
 
     size = megabytes(remote.size) if remote.size else "size unknown"

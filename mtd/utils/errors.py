@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -43,6 +42,8 @@ def close_to(word: str, known: Iterable[str]) -> list[str]:
     >>> close_to("Gausian", ["gaussian", "poisson"])
     ['gaussian']
     """
+    import difflib
+
     if len(word) >= LONGEST:
         return []
     by_lower: dict[str, str] = {}

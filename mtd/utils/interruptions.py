@@ -6,7 +6,6 @@ it is closed. Whatever was ignored when the command was started, as by `nohup`, 
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import sys
 import threading
@@ -37,6 +36,8 @@ _last: tuple[int, float] | None = None
 def end_with_parent() -> None:
     """Let SIGTERM come when the process ends that started this one, however it does; on Linux."""
     if sys.platform == "linux":
+        import ctypes
+
         prctl = getattr(ctypes.CDLL(None), "prctl", None)
         if prctl is not None:
             prctl(PARENT_DEATH, ctypes.c_ulong(signal.SIGTERM), *[ctypes.c_ulong(0)] * 3)

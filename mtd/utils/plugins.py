@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from typing import Any, Protocol, TypeVar
 
 from mtd.utils.errors import BadInput
+
+
+def of_group(group: str) -> EntryPoints:
+    """The entry points of one group, of all installed packages."""
+    found: EntryPoints = _all(tuple(sys.path)).select(group=group)
+    return found
+
+
+@cache
+def _all(_: tuple[str, ...]) -> Any:  # another class in every version of Python
+    """Those of all groups, once for each search path: every package's metadata is read for it."""
+    return entry_points()
 
 
 class Named(Protocol):
@@ -43,7 +57,7 @@ def registered(
             taken.
     """
     entries = list(built_in)
-    for point in entry_points(group=group):
+    for point in of_group(group):
         try:
             entry = point.load()
         except Exception as error:

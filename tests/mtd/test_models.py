@@ -90,7 +90,7 @@ def test_other_packages_and_no_spandrel(in_process: Call, monkeypatch: pytest.Mo
     other = replace(ARCHITECTURE, name="Theirs", about="a network of theirs")
     monkeypatch.setattr(EntryPoint, "load", lambda point: other)
     point = EntryPoint("theirs", "package.module:ENTRY", registry.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] * (group == registry.GROUP))
+    monkeypatch.setattr(plugins, "of_group", lambda group: [point] * (group == registry.GROUP))
     monkeypatch.setattr(spandrel_adapter, "names", list)
     registry.architectures.cache_clear()
     try:

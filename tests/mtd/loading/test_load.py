@@ -230,7 +230,7 @@ def installed(monkeypatch):
         monkeypatch.setitem(sys.modules, "sharp_models", types.ModuleType("sharp_models"))
         sys.modules["sharp_models"].SHARP = value
         point = importlib.metadata.EntryPoint("sharp", f"sharp_models:{attribute}", "mtd.models")
-        monkeypatch.setattr(plugins, "entry_points", lambda group: [point] * (group == point.group))
+        monkeypatch.setattr(plugins, "of_group", lambda group: [point] * (group == point.group))
 
     yield install
     registry.architectures.cache_clear()

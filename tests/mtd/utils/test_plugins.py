@@ -58,7 +58,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
         module.ENTRY = value  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "theirs", module)
         point = EntryPoint("toy", f"theirs:{attribute}", group)
-        monkeypatch.setattr(plugins, "entry_points", lambda group: [point] * (group == point.group))
+        monkeypatch.setattr(plugins, "of_group", lambda group: [point] * (group == point.group))
         kinds.cache_clear()
         metrics.cache_clear()
 
