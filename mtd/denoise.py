@@ -11,7 +11,7 @@ from mtd.loading import cli_options
 from mtd.loading.listing import weights_line
 from mtd.utils import cli, near_paths, output
 from mtd.utils.errors import BadInput
-from mtd.utils.messages import note, plural
+from mtd.utils.messages import importing, note, plural
 
 EXAMPLES = """\
   python -m mtd.denoise masked.pth photo.png clean.png
@@ -100,14 +100,15 @@ def main() -> None:
     (request,) = cli_options.resolve_requests(args)
     cli_options.check([request])
     check_input(Path(args.input))
+    sigma = request.options.sigma
+    if sigma == cli_options.ORACLE:
+        raise BadInput("--sigma oracle: the noise of a file is not known; give a level")
+    importing(quiet=args.quiet)
     from mtd.data import image_io
     from mtd.inference import image_files
     from mtd.loading.load import load
     from mtd.utils.device import described
 
-    sigma = request.options.sigma
-    if sigma == cli_options.ORACLE:
-        raise BadInput("--sigma oracle: the noise of a file is not known; give a level")
     model = load(request.path, device=args.device, **vars(request.options))
     if weights := weights_line(model.source):
         note(f"{request.path}: weights: {weights}", quiet=args.quiet)

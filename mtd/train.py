@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtd.utils import cli, interruptions, near_paths, output, output_folders
 from mtd.utils.errors import BadInput, Partial, nearest
-from mtd.utils.messages import note, waiting
+from mtd.utils.messages import importing, note
 
 if TYPE_CHECKING:
     from mtd.training.config import Recipe
@@ -175,7 +175,7 @@ def main() -> None:
         args.config, tuple(args.data), changes, args.baseline, args.cell, args.output_dir
     )
     check(request)
-    waiting("loading PyTorch …", quiet=args.quiet)
+    importing(quiet=args.quiet)
     from mtd.utils import distributed
     from mtd.utils.device import keep_freed_memory
 

@@ -36,7 +36,7 @@ def main(analysis: Analysis) -> None:
     known = parser(analysis)
     parsed = known.parse_args()
     request = checked(analysis, parsed, known.command(cli.command(command_of(analysis.name))))
-    messages.waiting("loading PyTorch …", quiet=parsed.quiet)
+    messages.importing(quiet=parsed.quiet)
     from mtd.utils.device import keep_freed_memory
 
     keep_freed_memory()  # else the system clears every page again: a fifth of the time

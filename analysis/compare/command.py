@@ -219,7 +219,7 @@ def run_arguments(arguments: Sequence[str], command_line: str = "") -> Path:
         parser.refuse(given, ("models", *OF_OUTPUT), OF_RUNS)
         return from_folders(folders, output)
     request = command.checked(ANALYSIS, options, output.command)
-    messages.waiting("loading PyTorch …", quiet=output.quiet)
+    messages.importing(quiet=output.quiet)
     return command.run(*request)
 
 

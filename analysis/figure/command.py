@@ -125,7 +125,7 @@ def run(parsed: Namespace, line: str = "") -> Path:
         line,
         drawing=Drawing(parsed.figures, "paper", parsed.latex, preset.note),
     )
-    messages.waiting("loading PyTorch …", quiet=parsed.quiet)
+    messages.importing(quiet=parsed.quiet)
     path = measure(preset, parsed.models, given, written) if preset.measured else None
     if path is None:
         path = read(preset, parsed.models, given, written)

@@ -29,7 +29,7 @@ from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
 from mtd.utils import cli, interruptions, near_paths, output_folders, progress
 from mtd.utils.errors import BadInput
-from mtd.utils.messages import waiting
+from mtd.utils.messages import importing
 
 if TYPE_CHECKING:
     from analysis.report.folders import Report
@@ -138,7 +138,7 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     checks.models(models)
     settings.check_names()
     output_folders.check(output.output_dir)
-    waiting("loading PyTorch …", quiet=parsed.quiet)
+    importing(quiet=parsed.quiet)
     return Request(models, settings, options, output, folders)
 
 

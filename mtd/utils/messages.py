@@ -36,6 +36,15 @@ def waiting(text: str, *, quiet: bool = False) -> None:
         say(text)
 
 
+def importing(*, quiet: bool = False) -> None:
+    """Say, once a command line is checked, that PyTorch is imported, which takes seconds.
+
+    It is said where stderr is a file, too; not where PyTorch is there already.
+    """
+    if "torch" not in sys.modules and os.environ.get("RANK", "0") == "0" and not quiet:
+        say("loading PyTorch …")
+
+
 def note(text: str, *, quiet: bool = False) -> None:
     """Print a note on stderr, unless the user wants none; errors are not notes.
 
