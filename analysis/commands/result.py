@@ -42,7 +42,10 @@ class Result:
         frames: its tables as data frames, by file name without ending.
         manifest: everything that decided them: versions, digests, noises, settings.
         name: of its models, for the name of a folder.
+        parts: results that were computed for it, by the name of their folder inside its own.
     """
+
+    parts: Mapping[str, Result] = {}
 
     def __init_subclass__(cls) -> None:
         """Let the methods that draw know styles, and show names as they are."""
@@ -138,7 +141,7 @@ class Result:
         style: str = "screen",
         latex: bool = False,
     ) -> Path:
-        """Write a run folder: manifest, tables, figures and text.
+        """Write a run folder: manifest, tables, figures and text; and one inside for each part.
 
         Args:
             path: a new folder, or one that holds this very run.
@@ -157,6 +160,8 @@ class Result:
         folder = RunFolder(path, self.analysis.name, self.manifest, drawing=drawing)
         write_tables(folder, self._files)
         finish(folder, self.analysis)
+        for name, part in self.parts.items():
+            part.save(folder.path / name, figures=figures, style=style, latex=latex)
         return folder.path
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 import pandas as pd
@@ -24,11 +23,8 @@ if TYPE_CHECKING:
 class CompareResult(Result):
     """Tables of a comparison as data frames, and figures of them.
 
-    Attributes:
-        parts: the results of the analyses that were computed for it, by name.
+    Its parts are the results of the analyses that were computed for it, by name.
     """
-
-    parts: Mapping[str, Result] = {}
 
     @classmethod
     def of(cls, job: AnalysisJob, files: Mapping[str, pd.DataFrame | bytes]) -> Self:
@@ -112,20 +108,3 @@ class CompareResult(Result):
         ax.set_ylabel(TARGETS[target])
         ax.legend(fontsize=8)
         return ax
-
-    def save(
-        self,
-        path: str | Path,
-        *,
-        figures: str | Sequence[str] = ("png",),
-        style: str = "screen",
-        latex: bool = False,
-    ) -> Path:
-        """Write a run folder, with one inside for each analysis that was computed.
-
-        See `Result.save`.
-        """
-        folder = super().save(path, figures=figures, style=style, latex=latex)
-        for name, part in self.parts.items():
-            part.save(folder / name, figures=figures, style=style, latex=latex)
-        return folder
