@@ -13,8 +13,6 @@ LEVELS = (
     *(f"mixture:{level}" for level in (1, 2, 3, 4, 5)),
 )
 
-MIXTURE = "the mixture is this project's own preset, since the paper's is not public"
-
 
 def noise_options(specs: tuple[str, ...]) -> tuple[str, ...]:
     """Options of a command that has these noises."""
@@ -58,7 +56,7 @@ PRESETS = {
             "generalization",
             ("--no-lpips", "--no-references", *noise_options(LEVELS)),
             ("levels_psnr", "levels_ssim"),
-            f"images are those of Kodak24, whole; {MIXTURE}",
+            "images are those of Kodak24, whole",
         ),
         Preset(
             12,
@@ -74,7 +72,7 @@ PRESETS = {
             "curves",
             (),
             ("curves",),
-            "runs are of the full-size networks, tested on other images and levels",
+            "no training loss, networks of full size, and other test images and levels",
             measured=False,
         ),
         Preset(
@@ -83,7 +81,7 @@ PRESETS = {
             "srga",
             ("--reference", "gaussian:15", *noise_options(STRONGEST)),
             ("srga",),
-            f"images and levels are not given; {MIXTURE}",
+            "images and levels are not given",
         ),
         Preset(
             15,
@@ -91,7 +89,7 @@ PRESETS = {
             "distributions",
             ("--reference", "gaussian:15", *noise_options(STRONGEST)),
             ("distributions",),
-            f"images and levels are not given; {MIXTURE}",
+            "images and levels are not given",
         ),
     )
 }

@@ -20,7 +20,7 @@ from analysis.text.terminal import plural
 WIDTH = 100
 """Characters of a line of a caption."""
 
-CONTINUES = frozenset(("from", "of", "on", "relative", "that", "to", "where", "with"))
+CONTINUES = frozenset(("against", "from", "of", "on", "relative", "that", "to", "where", "with"))
 """Words with which a line of a title goes on with the sentence of the one before."""
 
 
@@ -42,7 +42,9 @@ def caption(figure: Figure, manifest: Mapping[str, Any], command: str, note: str
         note,
         f"Made by: {command}" if command else "",
     ]
-    return "\n".join(fill(part, WIDTH, break_long_words=False) for part in parts if part)
+    return "\n".join(
+        fill(part, WIDTH, break_long_words=False, break_on_hyphens=False) for part in parts if part
+    )
 
 
 def sentence(title: str) -> str:

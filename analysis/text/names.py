@@ -13,6 +13,9 @@ from mtd.utils.printable import one_line
 
 Key = TypeVar("Key")
 
+LEVEL = r"(?:(?<=variance\s)|(?<=density\s)|(?<=level\s))\d"
+"""The level of a noise, after the word that it stays with."""
+
 
 def shortest(parts: Mapping[Key, Sequence[str]]) -> dict[Key, str]:
     """The last part of each path, with as many parts before it as make it unique.
@@ -34,14 +37,17 @@ def shortest(parts: Mapping[Key, Sequence[str]]) -> dict[Key, str]:
 def wrapped(name: str, width: int, lines: int = 3) -> str:
     """A name over several lines, and cut if it is still too long.
 
-    It is broken after `_`, `-`, `/`, `,`, `:=` and spaces, but not beside an equals sign.
+    It is broken after `_`, `-`, `/`, `,`, `:=` and spaces, but not beside an equals sign or before
+    the level of a noise.
 
     >>> wrapped("swinir_masked_80_90", 10), wrapped("gaussian:=poisson:3.5", 18)
     ('swinir_\\nmasked_80_\\n90', 'gaussian:=\\npoisson:3.5')
     >>> wrapped("Gaussian, σ = 50", 12)
     'Gaussian,\\nσ = 50'
+    >>> wrapped("speckle, variance 0.04", 18)
+    'speckle,\\nvariance 0.04'
     """
-    parts, rows = re.findall(r".*?(?::=|[_/,-]|(?<!=)\s(?!=)|$)", name), [""]
+    parts, rows = re.findall(rf".*?(?::=|[_/,-]|(?<!=)\s(?!=)(?!{LEVEL})|$)", name), [""]
     for part in filter(None, parts):
         if rows[-1] and len(rows[-1]) + len(part.rstrip()) > width:
             rows.append("")
