@@ -17,14 +17,17 @@ from matplotlib.image import AxesImage
 
 from analysis.cka import measures
 from analysis.plotting import model_styles, trainings
-from analysis.plotting.figure_style import PAPER, current, new_figure
+from analysis.plotting.figure_style import new_figure
 from analysis.plotting.model_styles import short
 from analysis.text.noise_names import noise_words
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One layer x layer matrix; rows are side a, columns side b."""
+    """One layer x layer matrix; rows are the layers of side a, columns those of side b.
+
+    The sides are what follows "layer": "of a model", "under a noise".
+    """
 
     title: str
     side_a: str
@@ -71,10 +74,12 @@ def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
                 if which == "self"
                 else f"under {noise_words(noise_a)}"
             )
-        side_a, side_b = str(model_a), str(model_b)
-        if noise_a != noise_b:
-            side_a = f"{model_a} under {noise_words(noise_a)}"
-            side_b = f"{model_b} under {noise_words(noise_b)}"
+        of = [] if which == "cross_noise" else ["of {model}"]
+        of += [] if noise_a == noise_b else ["under {noise}"]
+        side_a, side_b = (
+            " ".join(of).format(model=model, noise=noise_words(noise))
+            for model, noise in ((model_a, noise_a), (model_b, noise_b))
+        )
         matrices.append(
             Panel(
                 title,
@@ -114,8 +119,8 @@ def draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
     size = 8 if max(panel.values.shape) <= 16 else 6
     axes.set_xticks(range(len(panel.layers_b)), panel.layers_b, rotation=90, fontsize=size)
     axes.set_yticks(range(len(panel.layers_a)), panel.layers_a, fontsize=size)
-    axes.set_xlabel(f"layer of {panel.side_b}", fontsize=9)
-    axes.set_ylabel(f"layer of {panel.side_a}", fontsize=9)
+    axes.set_xlabel(f"layer {panel.side_b}", fontsize=9)
+    axes.set_ylabel(f"layer {panel.side_a}", fontsize=9)
     axes.set_title(panel.title, fontsize=10)
     return image
 
@@ -128,7 +133,7 @@ def heatmaps(
     columns: int = 3,
 ) -> Figure:
     """Matrices side by side, at most `columns` in a row, with one color scale."""
-    columns = min(columns, len(parts), 3 if current() is PAPER else columns)
+    columns = min(columns, len(parts))
     rows = -(-len(parts) // columns)
     side = 3.0 + 0.14 * max(max(p.values.shape) for p in parts)
     side *= min(1.0, 4.2 / (columns + 0.2))  # more in a row are smaller
@@ -142,6 +147,10 @@ def heatmaps(
         if before and (before.side_a, before.layers_a) == (part.side_a, part.layers_a):
             axes.tick_params(labelleft=False)  # they are at the first of the row
             axes.set_ylabel("")
+        below = parts[place + columns] if place + columns < len(parts) else None
+        if below and (below.side_b, below.layers_b) == (part.side_b, part.layers_b):
+            axes.tick_params(labelbottom=False)
+            axes.set_xlabel("")
     figure.colorbar(images[0], ax=grid, label=label, shrink=0.7)
     figure.suptitle(title, fontsize=10)
     return figure
@@ -199,7 +208,7 @@ def heatmap(frame: pd.DataFrame, which: str) -> Figure | None:
     if not parts:
         return None
     title = f"{HEATMAPS[which]}\n{subtitle(frame)}"
-    rows = Counter(part.side_a for part in parts)
+    rows = Counter(part.title if which == "cross_noise" else part.side_a for part in parts)
     each = set(rows.values())
     columns = each.pop() if len(each) == 1 and len(rows) > 1 else 3  # a model's in a row
     columns = columns if 1 < columns <= WIDEST else 3
@@ -249,7 +258,7 @@ def draw_depth(
     axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=8 if len(names) <= 16 else 6)
     first = part.iloc[0]
     axes.set_title(
-        f"{noise_words(first.noise_a)} against {noise_words(first.noise_b)}", fontsize=10
+        f"{noise_words(first.noise_a)}\nagainst {noise_words(first.noise_b)}", fontsize=10
     )
     axes.set_xlabel("layer" if alike else "layer, counted from the first", fontsize=9)
     axes.grid(alpha=0.3)

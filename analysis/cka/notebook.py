@@ -107,8 +107,8 @@ def small_map(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
         pixels.astype(np.uint8), alt_maps({name: rows}, "cross_model")
     )
     text = (
-        f"Rows: the layers of {part.side_a}, {part.layers_a[0]} at the bottom to "
-        f"{part.layers_a[-1]}; columns: those of {part.side_b}, {part.layers_b[0]} at the left to "
+        f"Rows: the layers {part.side_a}, {part.layers_a[0]} at the bottom to "
+        f"{part.layers_a[-1]}; columns: those {part.side_b}, {part.layers_b[0]} at the left to "
         f"{part.layers_b[-1]}. Black is {limits[0]:g}, light yellow 1."
     )
     figure = f"<figure>{element}<figcaption>{html.escape(text)}</figcaption></figure>"

@@ -132,7 +132,9 @@ def draw_ch(axes: Axes, frame: pd.DataFrame, single: pd.DataFrame | None = None)
             Line2D([], [], color="0.3", lw=0.9, ls=":", label="classes are draws (ceiling)")
         )
         kinds.append(Line2D([], [], color="0.4", lw=0.9, label="untrained networks, ± SD"))
-    axes.legend(handles=kinds, fontsize=8, loc="best", ncols=2)
+    low, high = axes.get_ylim()
+    axes.set_ylim(top=high * (high / low) ** 0.3)  # no curve is behind the legend
+    axes.legend(handles=kinds, fontsize=8, loc="upper center", ncols=2)
 
 
 def controlled(frame: pd.DataFrame) -> bool:

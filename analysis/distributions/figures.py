@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.figure_style import PAPER, current, new_figure, noise_look
-from analysis.plotting.model_styles import named, short
+from analysis.plotting.model_styles import located, named, short
 from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.stats.generalized_gaussian import density
 from analysis.text.controls import has_controls
@@ -60,10 +60,13 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame, single: pd.DataFrame | Non
                 here = (single.model == model) & (single.layer == layer) & (single.noise == noise)
                 thin_lines(axes, single[here], str(model), "left", "density", color)
             axes.tick_params(labelsize=7)
-        line[0].set_ylabel(f"{wrapped(str(model), 24)}\ndensity", fontsize=8)
-        line[len(line) // 2].set_xlabel(f"feature value: {short(str(layer))}", fontsize=8)
+        of = f"\n{short(str(layer))}" if frame.layer.nunique() > 1 else ""
+        line[0].set_ylabel(f"{wrapped(str(model), 24)}{of}\ndensity", fontsize=8)
     for axes, noise in zip(grid[0], noises, strict=True):
-        axes.set_title(wrapped(noise_label(noise), 24), fontsize=9)
+        under = wrapped(noise_label(noise), 24)
+        axes.set_title("\n".join(filter(None, (under, axes.get_title()))), fontsize=9)
+    only = f" {located(str(first.layer))}" if frame.layer.nunique() == 1 else ""
+    drawn.supxlabel(f"feature value{only}", fontsize=8)
     over = f"{crops_of(frame)}, all channels and positions pooled"
     cut = f"the first {MOST} of {len(pairs)} rows" if len(pairs) > MOST else ""
     heading = (
@@ -141,15 +144,11 @@ def draw_histogram(
     printed = current() is PAPER
     if known and has_controls(rows, "w1_relative_") and not printed:
         about += "\n" + beside(distances)
-    axes.text(
-        0.97,
-        0.95,
-        about,
-        transform=axes.transAxes,
-        ha="right",
-        va="top",
-        fontsize=6 if printed else 8,
-    )
+    if printed:  # there is no room beside the curves
+        axes.set_title(about)
+    else:
+        place: Any = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+        axes.text(0.97, 0.95, about, fontsize=8, **place)
     if by_noise:
         axes.set_ylim(0, 1.08 * max(max(tops), min(2 * max(tops), max(peaks, default=0))))
     axes.grid(alpha=0.25)

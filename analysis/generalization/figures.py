@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from analysis.generalization.conditions import contestants, references_in
 from analysis.generalization.metrics import facts
 from analysis.generalization.summary import label
 from analysis.plotting import model_styles
-from analysis.plotting.figure_style import new_figure
+from analysis.plotting.figure_style import LETTERS, new_figure
 from analysis.plotting.model_styles import crowded, style
 from analysis.plotting.trainings import thin_lines
 from analysis.stats.trainings import LEAST
@@ -53,7 +53,7 @@ def curves(
     models = list(dict.fromkeys(part.model))
     many, others = by_levels(part)
     count = len(many) + (not others.empty)
-    columns = min(3, count)
+    columns = 2 if count == 4 else min(3, count)
     lines = -(-count // columns)
     figure = new_figure(4.3 * columns, 3.5 * lines + 0.9)
     grid = figure.subplots(lines, columns, squeeze=False)
@@ -137,6 +137,7 @@ def draw_levels(
         if not is_spec(model):
             thin_lines(axes, trainings, model, "level", "mean", look["color"])
     marks = summary.trained_marks(rows)
+    first = rows.level.max() if level_falls(kind) else rows.level.min()
     for level, noise in dict(zip(rows.level, rows.noise, strict=True)).items():
         if not marks[noise]:
             continue
@@ -148,16 +149,49 @@ def draw_levels(
             fontsize=7,
             color="0.4",
             rotation=90,
-            ha="right",
+            ha="left" if level == first else "right",  # inside of the axes
         )
     ticks = sorted(rows.level.unique())
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
+    axes.set_xticks(ticks, level_labels(ticks, letters_across(axes)), fontsize=8)
     axes.tick_params(axis="y", labelsize=8)
     axes.grid(alpha=0.3)
     axes.set_title(wrapped(kind_label(kind), 40, 2), fontsize=10)
     if level_falls(kind):
         axes.invert_xaxis()
     axes.set_xlabel(level_unit(kind), fontsize=9)
+
+
+def level_labels(levels: Sequence[float], letters: float) -> list[str]:
+    """Labels of levels along an axis: the first, the last, and those between that have room.
+
+    Args:
+        levels: in ascending order.
+        letters: that fit along the axis.
+
+    >>> level_labels([0.018, 0.024, 0.03, 0.036, 0.04], 30)
+    ['0.018', '0.024', '0.03', '', '0.04']
+    """
+    names = [f"{level:g}" for level in levels]
+    scale = letters / max(levels[-1] - levels[0], 1e-9)
+    last = 0
+
+    def meet(a: int, b: int) -> bool:
+        return (levels[b] - levels[a]) * scale < 1 + (len(names[a]) + len(names[b])) / 2
+
+    for place in range(1, len(names) - 1):
+        if meet(last, place) or meet(place, len(names) - 1):
+            names[place] = ""
+        else:
+            last = place
+    return names
+
+
+def letters_across(axes: Axes) -> float:
+    """About how many letters fit along the axis below a panel."""
+    spec, figure = axes.get_subplotspec(), axes.get_figure(root=True)
+    columns = 1 if spec is None else spec.get_gridspec().ncols
+    width = 6.4 if figure is None else float(figure.get_size_inches()[0])
+    return 0.8 * LETTERS * width / columns
 
 
 def draw_single_levels(
@@ -191,7 +225,8 @@ def rank_map(frame: pd.DataFrame, order: list[str], metric: str = "psnr") -> Fig
     part = contestants(frame[frame.metric == metric])
     if part.model.nunique() < 2:
         return None
-    width, height = 2.4 + 0.52 * part.noise.nunique(), 1.9 + 0.42 * len(order)
+    names = 0.06 * min(32, max(len(noise_label(noise)) for noise in part.noise.unique()))
+    width, height = 2.4 + 0.52 * part.noise.nunique(), 1.0 + names + 0.42 * len(order)
     figure = new_figure(max(width, 5), height)
     axes = figure.subplots()
     image = draw_ranks(axes, part, order, metric)

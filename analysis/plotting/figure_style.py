@@ -5,7 +5,8 @@ In the style `paper`, `new_figure` makes them as wide as a column (`COLUMN`) whe
 one panel across (at most `ONE_PANEL` inches), else as wide as the text (`TEXT`), and `fitted` gives
 all text 8 points, draws thinner lines and takes the title out, which `analysis.plotting.captions`
 puts into a file beside the figure. Names of many layers or noises along an axis, and what a screen
-shows in less than `SMALL` points, are set in 6 points.
+shows in less than `SMALL` points, are set in 7 points; of layers that are too many for that, every
+second or third has its name.
 
 SVG files hold their text as paths: the format cannot embed a font, and with another one labels
 would overlap. Text that can be searched and edited is in PDF, with embedded TrueType fonts.
@@ -13,6 +14,7 @@ would overlap. Text that can be searched and edited is in PDF, with embedded Tru
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
@@ -120,7 +123,7 @@ PAPER = Style(
         "figure.constrained_layout.w_pad": 0.02,
     },
     text=8,
-    small=6,
+    small=7,
     lines=0.7,
     titled=False,
     dpi=300,
@@ -247,6 +250,7 @@ def fitted(figure: Figure) -> Figure:
     if not style.titled:
         take_out_titles(figure)
     _fit(figure, figure.axes, style)
+    _thin_names(figure)
     return figure
 
 
@@ -307,18 +311,52 @@ MANY = 8
 """Names along an axis from which on they are small in print."""
 
 
+def _thin_names(figure: Figure) -> None:
+    """Leave out names of layers along an axis where they would overlap, the same of each few.
+
+    Noises and models are never left out: nothing tells which ones are between two others.
+    """
+    crowded = [
+        (axis, names)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        if len(names := [text.get_text() for text in axis.get_ticklabels()]) > MANY
+        and 2 * sum(LAYER.fullmatch(name) is not None for name in names) > len(names)
+    ]
+    if crowded:
+        figure.draw_without_rendering()
+    for axis, names in crowded:
+        places = list(axis.get_majorticklocs())
+        if len(places) != len(names):
+            continue  # it shares its names with an axis whose names were thinned
+        box = axis.axes.get_window_extent()
+        length = (box.width if axis.axis_name == "x" else box.height) / figure.dpi
+        low, high = sorted(axis.get_view_interval())
+        room = length * 72 / (high - low) * min(map(abs, np.diff(places)))
+        size = float(axis.get_ticklabels()[0].get_fontsize())
+        each = math.ceil(LEAST_LINE * size / room)
+        axis.set_ticks(places[::each], names[::each])
+
+
+LAYER = re.compile(r"\w+ [\d.]+|[^\s,=]*\.\d\S*")
+"""Labels of numbered layers, such as "block 1.3" and "model.4"."""
+
+LEAST_LINE = 1.1
+"""Distance of lines of text that do not touch, in their size."""
+
+
 def _wrap_labels(axes: Axes) -> None:
     """Wrap titles and labels to their panels."""
     spec, figure = axes.get_subplotspec(), axes.get_figure(root=True)
-    if spec is None or figure is None:
+    if figure is None or (spec is None and not hasattr(axes, "_colorbar")):
         return
-    rows, columns = spec.get_gridspec().get_geometry()
+    rows, columns = (1, 1) if spec is None else spec.get_gridspec().get_geometry()
     width, height = figure.get_size_inches()
     across = max(10, int(LETTERS * width / columns) - 6)
     upright = max(10, int(0.6 * LETTERS * height / rows))
     for text, room in (
         (axes.title, across),
-        (axes.xaxis.label, int(0.8 * across)),
+        (axes.xaxis.label, int(0.8 * across) if columns == 1 else across),
         (axes.yaxis.label, upright),
     ):
         room = int(0.85 * room) if text.get_fontweight() == "bold" else room

@@ -44,9 +44,9 @@ def test_figures_show_the_table():
         (
             cka_figures.heatmap(frame, "cross_noise"),
             matrix,
-            ("a under Poisson α = 3", "a under Gaussian σ = 15"),
+            ("under Poisson α = 3", "under Gaussian σ = 15"),
         ),
-        (cka_figures.heatmap(frame, "cross_model"), matrix.T, ("b", "a")),
+        (cka_figures.heatmap(frame, "cross_model"), matrix.T, ("of b", "of a")),
     ):
         assert figure is not None
         axes = figure.axes[0]
@@ -58,7 +58,7 @@ def test_figures_show_the_table():
             "block 0.0",
             "block 0.1",
         ]
-        assert (axes.get_xlabel(), axes.get_ylabel()) == tuple(f"layer of {name}" for name in names)
+        assert (axes.get_xlabel(), axes.get_ylabel()) == tuple(f"layer {name}" for name in names)
         assert not axes.yaxis_inverted()
     assert cka_figures.heatmap(models, "cross_noise") is None
     assert cka_figures.heatmap(crossed, "cross_model") is None

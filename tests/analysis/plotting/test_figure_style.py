@@ -20,6 +20,7 @@ from analysis.plotting.figure_style import COLUMN, PAPER, SCREEN, TEXT, new_figu
 from analysis.plotting.files import rendered, trimmed
 from analysis.srga.command import ANALYSIS
 from mtd.utils.errors import BadInput
+from tests.helpers.overlaps import overlapping, shown
 
 EXAMPLE = Path("reports/example")
 EVERY = [
@@ -104,6 +105,12 @@ def test_captions_of_all_figures_have_the_counts_of_the_tables(section: str):
         for column in {"crops", "photographs"} & set(main.columns):
             counts = re.findall(rf"(\d+) {column}", text)
             assert set(counts) == {str(int(main[column].max()))}
+
+
+def test_words_with_hyphens_are_not_parted_in_captions():
+    manifest = {"noises": ["gaussian:15", "poisson:3.5", "speckle:0.04", "spatial:60"]}
+    manifest["noises"] += ["salt_pepper:0.02", "mixture:4"]
+    assert "salt-and-pepper, density" in captions.caption(Figure(), manifest, "").replace("\n", " ")
 
 
 def test_formats_and_styles_that_do_not_exist():
@@ -204,4 +211,62 @@ def test_labels_in_print_are_wrapped_and_not_cut_and_slanted_names_do_not_meet()
         figure_style.fitted(figure).draw_without_rendering()
     assert "…" not in axes.get_xlabel() and "\n" in axes.get_xlabel()
     label = axes.get_xticklabels()[0]
-    assert (label.get_fontsize(), label.get_ha()) == (6, "right")
+    assert (label.get_fontsize(), label.get_ha()) == (7, "right")
+
+
+def many_layers(blocks: int) -> Figure:
+    """Two matrices of so many layers and more, as of a network of full size."""
+    with using(PAPER):
+        figure = new_figure(10.0, 5.0)
+        layers = ["conv_first", *(f"block {i // 6}.{i % 6}" for i in range(blocks)), "conv_last"]
+        for axes in figure.subplots(1, 2):
+            axes.imshow(np.zeros((len(layers), len(layers))))
+            axes.set_xticks(range(len(layers)), layers, rotation=90)
+            axes.set_yticks(range(len(layers)), layers)
+        return figure_style.fitted(figure)
+
+
+@pytest.mark.parametrize("blocks, every", [(40, 2), (54, 3)])
+def test_of_very_many_layers_some_have_names_which_do_not_overlap(blocks: int, every: int):
+    figure = many_layers(blocks)
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()][:2] == [
+        "conv_first",
+        f"block 0.{every - 1}",
+    ]
+    assert not overlapping(figure)
+    assert min(text.get_fontsize() for text in shown(figure)) >= 7
+
+
+def test_noises_along_an_axis_are_never_left_out():
+    with using(PAPER):
+        figure = new_figure(10.0, 3.0)
+        noises = [f"Gaussian, σ = {level}" for level in range(60)]
+        figure.subplots().set_xticks(range(60), noises, rotation=90)
+        figure_style.fitted(figure)
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == noises
+
+
+def test_the_label_of_a_color_scale_is_wrapped():
+    with using(PAPER):
+        figure = new_figure(10.0, 3.0)
+        axes = figure.subplots()
+        bar = figure.colorbar(axes.imshow([[0, 1]]), ax=axes, label="a share of the map's largest")
+        figure_style.fitted(figure)
+    assert "\n" in bar.ax.get_ylabel()
+
+
+READ = ("causal", "curves", "error", "generalization", "sensitivity", "srga")
+SLOW = ("cka", "degradation", "distributions", "linear")
+
+
+@pytest.mark.drawn
+@pytest.mark.parametrize(
+    "section",
+    [*READ[-1:], *(pytest.param(one, marks=pytest.mark.slow) for one in (*READ[:-1], *SLOW))],
+)
+def test_no_texts_of_figures_in_print_overlap_or_are_below_7_points(section: str):
+    figures = analysis.open_run(EXAMPLE / section, section).figures(style="paper")
+    for name, figure in figures.items():
+        assert overlapping(figure) == [], name
+        assert min(text.get_fontsize() for text in shown(figure)) >= 7, name
