@@ -7,7 +7,9 @@ import re
 
 import pandas as pd
 import pytest
+import yaml
 
+import mtd
 from tests.helpers.paths import ROOT
 
 RUN = ROOT / "reports" / "bundled-pair" / "benchmark"
@@ -89,3 +91,20 @@ def test_the_caption_of_the_readme_is_that_of_its_figure():
 def test_figures_are_small():
     for path in (ROOT / "docs" / "figures").glob("*.png"):
         assert path.stat().st_size < 100_000, path.name
+
+
+def test_the_citation_is_complete_and_that_of_the_readme():
+    """Keys that the schema of the Citation File Format, version 1.2.0, requires."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    assert (cited["cff-version"], cited["type"], cited["license"]) == ("1.2.0", "software", "MIT")
+    assert cited["version"] == mtd.__version__
+    (paper,) = cited["references"]
+    assert {"type", "title", "authors"} <= set(paper) and paper["type"] == "conference-paper"
+    text = " ".join((ROOT / "README.md").read_text().split())
+    names = [f"{author['family-names']}, {author['given-names']}" for author in paper["authors"]]
+    assert f"author = {{{' and '.join(names)}}}" in text
+    assert f"title = {{{paper['title']}}}" in text and f"year = {{{paper['year']}}}" in text
+    assert f"title = {{{cited['title']}}}" in text and f"version = {{{cited['version']}}}" in text
+    (software,) = cited["authors"]
+    assert f"author = {{{{{software['name']}}}}}" in text
