@@ -14,6 +14,9 @@ from tests.helpers.paths import ROOT
 BLOCK = "layers.{}.residual_group.blocks.{}"
 PAIR = ("baseline", "masked")
 
+NUMBERS = ROOT / "docs" / "numbers"
+"""Tables of runs on photographs that are not part of the project."""
+
 
 def table(name: str, by: str | list[str] = "model", of: str = "example") -> pd.DataFrame:
     """A stored table by some of its columns."""
@@ -119,12 +122,62 @@ def unrelated_data() -> Iterator[str]:
     yield f"rises to {cka(*pair, estimator='biased'):.2f} at 1,024 features"
 
 
+def interval(row: pd.Series, names: str = "value low high", unit: str = "") -> str:
+    """A value and its interval as the pages write them."""
+    value, low, high = (f"{row[name]:.2f}".replace("-", "−") for name in names.split())
+    return f"{value}{unit} [{low}, {high}]"
+
+
+def decibel(row: pd.Series) -> str:
+    return interval(row, unit=" dB")
+
+
+def kodak24_error() -> Iterator[str]:
+    name = {"baseline": "baseline", "masked": "masked", "dncnn_color_blind": "DnCNN"}
+    frame = pd.read_csv(NUMBERS / "error.csv")
+    assert set(frame.photographs) == {12}
+    cells = {}
+    for row in frame.itertuples():
+        parts = (f"{row.mse:.1f}", f"{row.bias2:.1f}", f"{row.variance:.1f}")
+        mask = f"{row.mask_variance:.1f}" if row.mask_variance else "0"
+        cells[row.noise, row.model] = *parts, mask, f"{row.psnr:.1f}", f"{row.noise_left:.1%}"
+    for noise in ("gaussian:15", "gaussian:50"):
+        for model, title in name.items():
+            yield f"| {title} | {' | '.join(cells[noise, model])} |"
+    for noise in ("poisson:3.5", "spatial:60", "salt_pepper:0.05"):
+        both = zip(*(cells[noise, model] for model in PAIR), strict=True)
+        yield f"| {noise} | baseline / masked | {' | '.join(map(' / '.join, both))} |"
+    share = frame[(frame.model == "baseline") & (frame.noise != "gaussian:15")].leak_share
+    yield f"{share.min():.0%}"[:-1] + f" to {share.max():.0%} of the baseline's MSE is noise"
+    cutoff = frame[frame.noise == "gaussian:15"].set_index("model").cutoff
+    yield f"{cutoff.masked:.2f} cycles per pixel, that of the baseline at {cutoff.baseline:.2f}"
+    yield f"most {(frame.mask_variance / frame.mse).max():.1%} of the masked network's MSE"
+
+    frame = pd.read_csv(NUMBERS / "error_difference.csv").set_index(["noise", "measure"])
+    trained, mean = frame.loc["gaussian:15"], frame.loc["mean over noises"]
+    worse = -trained[["value", "high", "low"]].set_axis(["value", "low", "high"], axis=1)
+    yield f"{decibel(worse.loc['psnr'])} worse, {decibel(worse.loc['damage'])} of it damage"
+    yield f"masked network is {decibel(mean.loc['psnr'])} better: {mean.value.leak:.2f} dB"
+    yield f"minus {-mean.value.damage:.2f} dB by more damage"
+
+    frame = pd.read_csv(NUMBERS / "filter.csv").set_index("model")
+    change = {
+        m: interval(r, "content_change content_change_low content_change_high")
+        for m, r in frame.iterrows()
+    }
+    yield f"by at most {change['masked']}; baseline {change['baseline']}"
+    yield f"DnCNN {change['dncnn_color_blind']}"
+    noise = interval(frame.loc["masked"], "noise_change noise_change_low noise_change_high")
+    yield f"its gain of noise changes by up to {noise}"
+
+
 def decibels() -> Iterator[str]:
     yield f"one dB more | {1 - 10**-0.1:.0%} less squared error"
 
 
 SOURCES: list[tuple[str, Callable[[], Iterator[str]]]] = [
     *(("cka", source) for source in (layers_by_cka, unrelated_data)),
+    ("why-it-fails", kodak24_error),
     *(("windows/generalization", source) for source in (generalization, decibels)),
     *(
         (f"windows/{source.__name__}", source)
