@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
 from analysis.plotting import figure_style
@@ -28,10 +29,40 @@ def rendered(figure: Figure, kind: str) -> bytes:
     """
     style, buffer = figure_style.current(), io.BytesIO()
     literal(figure_style.fitted(figure))
+    if style is figure_style.PAPER:
+        settle(figure)
     around: Any = "tight" if style is not figure_style.PAPER else trimmed(figure)
     options: dict[str, Any] = {} if style is figure_style.SCREEN else {"dpi": style.dpi}
     figure.savefig(buffer, format=kind, metadata=METADATA[kind], bbox_inches=around, **options)
     return buffer.getvalue()
+
+
+def settle(figure: Figure) -> None:
+    """Lay a figure out within its width once and for all, so that every format is the same.
+
+    A constrained layout is another one each time, and what is beside panels with equal scales may
+    end outside of the figure.
+    """
+    engine = figure.get_layout_engine()
+    if not isinstance(engine, ConstrainedLayoutEngine):
+        return
+    width, left, right = float(figure.get_size_inches()[0]), 0.0, 0.0
+    for _ in range(ATTEMPTS):
+        figure.draw_without_rendering()
+        box = figure.get_tightbbox()
+        outside = max(0.0, -box.x0), max(0.0, box.x1 - width)
+        if max(outside) < TOLERANCE:
+            break
+        left, right = left + outside[0], right + outside[1]
+        engine.set(rect=(left / width, 0, 1 - (left + right) / width, 1))
+    figure.set_layout_engine("none")
+
+
+ATTEMPTS = 6
+"""Layouts of a figure at most."""
+
+TOLERANCE = 0.005
+"""Inches that may be outside of a figure."""
 
 
 def trimmed(figure: Figure) -> Bbox:

@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import analysis
+from analysis.cka import figures as cka_figures
 from analysis.commands.command import run_arguments
 from analysis.commands.drawing import Drawing
 from analysis.commands.run_folder import RunFolder
@@ -20,6 +22,7 @@ from analysis.plotting.figure_style import COLUMN, PAPER, SCREEN, TEXT, new_figu
 from analysis.plotting.files import rendered, trimmed
 from analysis.srga.command import ANALYSIS
 from mtd.utils.errors import BadInput
+from tests.helpers.cka_tables import cka_table
 from tests.helpers.overlaps import overlapping, shown
 
 EXAMPLE = Path("reports/example")
@@ -254,6 +257,21 @@ def test_the_label_of_a_color_scale_is_wrapped():
         bar = figure.colorbar(axes.imshow([[0, 1]]), ax=axes, label="a share of the map's largest")
         figure_style.fitted(figure)
     assert "\n" in bar.ax.get_ylabel()
+
+
+@pytest.mark.drawn
+def test_every_format_is_as_wide_as_the_text_and_laid_out_the_same():
+    matrix = np.linspace(0, 1, 121).reshape(11, 11)
+    views = [(model, noise) for model in "ab" for noise in ("gaussian:15", "poisson:3.5")]
+    tables = [cka_table(matrix, *views[:2]), cka_table(matrix, *views[2:])]
+    with using(PAPER):
+        figure = cka_figures.heatmap(pd.concat(tables), "cross_noise")
+        assert figure is not None
+        first = rendered(figure, "pdf")
+        for kind in ("png", "svg"):
+            rendered(figure, kind)
+            assert trimmed(figure).width == pytest.approx(TEXT, abs=0.006)
+        assert rendered(figure, "pdf") == first
 
 
 READ = ("causal", "curves", "error", "generalization", "sensitivity", "srga")
