@@ -15,6 +15,7 @@ from analysis.curves.event_files import EVENTS
 from analysis.curves.log_budget import LogBudget
 from analysis.curves.logged import PSNR as PSNR
 from analysis.curves.logged import Line
+from analysis.text.terminal import plural
 from mtd.loading.snapshots import SUFFIXES
 from mtd.utils import digests, input_files, limits
 from mtd.utils.errors import BadInput
@@ -24,6 +25,9 @@ EXPECTED = (
     f"expected a folder of mtd.train ({LOG}), TensorBoard events ({EVENTS}.*), or a text log of "
     "KAIR or BasicSR"
 )
+
+MOST = 10**9
+"""Crops, or pixels of their sides, that no recipe asks for."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,15 @@ class Log:
         """The noise trained on; empty where the recipe does not say."""
         with suppress(KeyError, TypeError):
             return str(self.recipe["data"]["noise"])
+        return ""
+
+    @property
+    def test_crops(self) -> str:
+        """What test curves are means over; empty where the recipe does not say."""
+        with suppress(KeyError, TypeError):
+            count, side = (self.recipe["validation"][name] for name in ("crops", "crop"))
+            if type(count) is type(side) is int and 0 < min(count, side) <= max(count, side) < MOST:
+                return f"{plural(count, 'crop')} of {side} x {side}"
         return ""
 
 

@@ -33,6 +33,7 @@ class RunCurves:
         notes: what a reader must know of how they were made, as Markdown sentences.
         trained: by run, those of its test curves that are of noises trained on; None where that is
             unknown; see `decided`.
+        crops: by training, what its logged test curves are means over, where its recipe says so.
     """
 
     curves: pd.DataFrame
@@ -42,6 +43,7 @@ class RunCurves:
     trainings: Trainings
     notes: tuple[str, ...] = ()
     trained: Trained = field(default_factory=dict)
+    crops: Mapping[str, str] = field(default_factory=dict)
 
     def evaluated(self, specs: Sequence[str], said: Mapping[str, Sequence[str]]) -> RunCurves:
         """The same with runs whose checkpoints are evaluated, in place of their logged tests.
@@ -53,7 +55,8 @@ class RunCurves:
         """
         more = {run: noises or self.said.get(run, ()) for run, noises in said.items()}
         tested = {**self.tested, **dict.fromkeys(said, specs)}
-        return replace(self, tested=tested, said={**self.said, **more})
+        crops = {run: own for run, own in self.crops.items() if run not in said}
+        return replace(self, tested=tested, said={**self.said, **more}, crops=crops)
 
     def decided(
         self,
@@ -114,6 +117,7 @@ class RunCurves:
             "logs": {run: dict(files) for run, files in self.logs.items()},
             "trained": {run: tables.trained_entry(of) for run, of in self.trained.items()},
             **({"trainings": of_several} if of_several else {}),
+            **({"test_crops": dict(self.crops)} if self.crops else {}),
             "smooth": smooth,
             "notes": list(self.notes),
         }
@@ -134,6 +138,7 @@ def read_logs(logs: Mapping[str, Path], of: Trainings | None = None) -> RunCurve
         BadInput: not a log, or logs that are not of different trainings.
     """
     curves, tested, said, files, recipes = [], {}, {}, {}, {}
+    crops: dict[str, str] = {}
     notes: list[str] = []
     for run, path in logs.items():
         log = log_readers.read(path)
@@ -145,6 +150,8 @@ def read_logs(logs: Mapping[str, Path], of: Trainings | None = None) -> RunCurve
         tested[run] = [str(n) for n in dict.fromkeys(frame[frame.quantity == PSNR].noise)]
         said[run], files[run] = [log.trained] if log.trained else [], log.files
         recipes[run] = log.recipe
+        if log.test_crops and tested[run]:
+            crops[run] = log.test_crops
         notes += [*notes_of_run, *log.notes]
         if log.cut:
             notes.append(
@@ -157,4 +164,6 @@ def read_logs(logs: Mapping[str, Path], of: Trainings | None = None) -> RunCurve
         logged = [name for name in names if name in frames]
         trainings.check_recipes(run, {name: recipes[name] for name in logged})
         trainings.check(run, {name: frames[name] for name in logged})
-    return RunCurves(tables.concatenated(curves), tested, said, files, of, tuple(notes))
+    return RunCurves(
+        tables.concatenated(curves), tested, said, files, of, tuple(notes), crops=crops
+    )

@@ -65,12 +65,27 @@ def sentence(title: str) -> str:
 
 
 def measured(manifest: Mapping[str, Any]) -> str:
-    """How many crops of how many photographs a run measured; "" where it has none."""
+    """How many crops of how many photographs a run measured; "" where it has none.
+
+    Of curves that were logged, what their recipes say.
+
+    >>> measured({"test_crops": {"a": "16 crops of 64 x 64", "b": "16 crops of 64 x 64"}})
+    'Test PSNR: mean over 16 crops of 64 x 64.'
+    """
     crops = manifest.get("crops")
     if not isinstance(crops, list) or not crops:
-        return ""
+        return logged(manifest.get("test_crops"))
     scenes = {crop.get("scene") or crop.get("image") for crop in crops}
     return f"{plural(len(crops), 'crop')} of {plural(len(scenes), 'photograph')}."
+
+
+def logged(crops: Any) -> str:
+    """What test curves of logs are means over, by training; "" where that is unknown."""
+    if not isinstance(crops, dict) or not crops:
+        return ""
+    several = dict.fromkeys(map(str, crops.values()))
+    over = [*several] if len(several) == 1 else [f"{what} ({name})" for name, what in crops.items()]
+    return f"Test PSNR: mean over {', '.join(over)}."
 
 
 def listing(

@@ -12,8 +12,10 @@ from analysis.commands.settings import REFERENCE, UNSEEN
 from analysis.curves import CurvesResult, evaluate_checkpoints, read_curves
 from analysis.curves.command import ANALYSIS
 from analysis.curves.figures import smoothed
+from analysis.curves.log_readers import Log
 from analysis.curves.run_sources import RunSources
 from analysis.curves.settings import NOISES, CurvesSettings
+from analysis.plotting import captions
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
@@ -184,3 +186,19 @@ def test_whole_images_of_several_sizes(logs):
         evaluate_checkpoints(folder, images=[image], **given).curves.value[0] for image in images
     ]
     assert whole == pytest.approx(np.mean(each), abs=1e-3)
+
+
+def test_captions_say_what_logged_test_curves_are_means_over():
+    pair = Path("mtd/pretrained")
+    result = read_curves([pair / "baseline", pair / "masked"])
+    assert result.manifest["test_crops"] == dict.fromkeys(result.trained, "16 crops of 64 x 64")
+    drawn = result.figures(style="paper")["curves"]
+    assert "mean over 16 crops of 64 x 64." in captions.caption(drawn, result.manifest, "")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [{}, *({"validation": v} for v in (1, {"crops": "16", "crop": 64}, {"crops": 16, "crop": 0}))],
+)
+def test_of_other_recipes_nothing_is_said(recipe):
+    assert Log([], recipe, {}).test_crops == ""
