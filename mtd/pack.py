@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtd.utils import cli, output
+from mtd.utils import cli, output, progress
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
@@ -34,17 +34,15 @@ def main() -> None:
     path = Path(args.file)
     if path.suffix.lower() != ".zip":
         raise BadInput(f"{path}: expected folders, then a file ending in .zip")
-    from tqdm import tqdm
-
     from mtd.data import image_io, photograph_archives
 
     files = photograph_archives.members(args.folders)
     for line in map(image_io.skipped, args.folders):
         if line:
             note(line, quiet=args.quiet)
-    hidden = True if args.quiet else None
-    with tqdm(total=len(files), desc="pack", unit="image", disable=hidden) as bar:
-        photograph_archives.write(path, files, bar.update)
+    with progress.running(("packing",), quiet=args.quiet):
+        progress.step("packing", len(files), "images")
+        photograph_archives.write(path, files, progress.advance)
     size = path.stat().st_size
     output.add(results={"images": len(files), "bytes": size}, files=[path])
     if not args.quiet:

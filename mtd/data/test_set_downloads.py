@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mtd.data import test_sets, unpacking
-from mtd.utils import digests, downloads
+from mtd.utils import digests, downloads, progress
 from mtd.utils.downloads import UNKNOWN, Remote
 from mtd.utils.errors import BadInput, one_of
 from mtd.utils.home import Unusable, home, unusable
@@ -254,15 +254,17 @@ def _remote(name: str, file: str, address: str, target: Path, digest: str, terms
 
 def _files(name: str, one: Download, gathered: Path, quiet: bool) -> Path:
     """Download single files, those that are not there yet; the folder that holds them."""
-    from tqdm import tqdm
-
     content = gathered / "files"
-    hidden = True if quiet else None
-    with tqdm(one.files.items(), unit="file", disable=hidden, leave=False) as bar:
-        for file, digest in bar:
+    several = len(one.files) > 4  # they are counted; of fewer each has its own size
+    with progress.running(("downloading",), quiet=quiet):
+        if several:
+            progress.step("downloading", len(one.files), "files")
+        for file, digest in one.files.items():
             address = one.base + file
             remote = _remote(name, file, address, content / file, digest, one.terms)
-            downloads.fetch(remote, quiet=len(one.files) > 4 or quiet)
+            downloads.fetch(remote, quiet=several or quiet)
+            if several:
+                progress.advance()
     for path in content.rglob("*"):  # locks, and what a download that was killed has left
         if path.is_file() and path.relative_to(content).as_posix() not in one.files:
             path.unlink()

@@ -15,12 +15,11 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from mtd.data.photographs import Photograph
 from mtd.training.pairs import Cut, Pairs
 from mtd.utils import device as devices
-from mtd.utils import seeds
+from mtd.utils import progress, seeds
 from mtd.utils.errors import BadInput
 
 VIEWS = tuple(itertools.product(range(4), (False, True)))
@@ -136,11 +135,11 @@ def decoded(photographs: Sequence[Photograph], device: torch.device, quiet: bool
             f"has {room / 1e9:.4g} GB; leave it out, or take fewer"
         )
     pixels, start = torch.empty((count, channels), dtype=torch.uint8, device=device), 0
-    bar = tqdm(total=len(photographs), desc="decode", unit="image", disable=quiet or None)
-    with bar, ThreadPoolExecutor() as pool:
+    with progress.running(("decoding",), quiet=quiet), ThreadPoolExecutor() as pool:
+        progress.step("decoding", len(photographs), "photographs")
         for one in pool.map(lambda photo: photo.load(), photographs):
             flat = torch.from_numpy(one.reshape(-1, channels).copy())  # which PyTorch may write to
             pixels[start : start + len(flat)] = flat
             start += len(flat)
-            bar.update()
+            progress.advance()
     return pixels

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from mtd.data import crops as data_crops
 from mtd.data import image_io, photograph_archives, photographs
@@ -29,7 +28,7 @@ from mtd.data.photographs import Photograph
 from mtd.noise import specs as noise_specs
 from mtd.noise.base import Quantize
 from mtd.training import decoded_store
-from mtd.utils import seeds
+from mtd.utils import progress, seeds
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural, verb
 from mtd.utils.user_folders import expanded
@@ -253,9 +252,9 @@ class TrainingPairs(Pairs):
         self.room = cache_mb * 1_000_000
         self.cache: dict[int, Pixels] = {}
         if store is not None:
-            count = len(self.photographs)
-            with tqdm(total=count, desc="store", unit="image", disable=quiet or None) as bar:
-                decoded_store.build(store, self.photographs, bar.update)
+            with progress.running(("decoding",), quiet=quiet):
+                progress.step("decoding", len(self.photographs), "photographs")
+                decoded_store.build(store, self.photographs, progress.advance)
             self.photographs = decoded_store.stored(store, self.photographs, checked=True)
             self.room = 0
             return

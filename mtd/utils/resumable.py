@@ -7,15 +7,13 @@ the digest is known, which is checked at the end.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mtd.utils import atomic_write, input_files, limits
+from mtd.utils import atomic_write, input_files, limits, progress
 from mtd.utils.errors import BadInput
-from mtd.utils.messages import note
 
 ATTEMPTS = 5
 """Connections until a download is given up, of which each has brought something."""
@@ -24,8 +22,6 @@ PATIENCE = (10, 30)
 """Seconds to wait for a connection, and for data."""
 
 BLOCK = 2**14
-EVERY = 10.0
-"""Seconds between two lines of progress where there is no terminal."""
 
 
 class Unavailable(RuntimeError):
@@ -192,24 +188,17 @@ class Resumable:
         return not (began and now) or began == now
 
     def _write(self, response: Any, total: int | None) -> None:
-        from tqdm import tqdm
-
-        last, start = time.monotonic(), self.arrived
-        hidden = True if self.quiet else None  # None: where stderr is no terminal
-        scale: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1000}
-        with (
-            self.part.open("ab") as file,
-            tqdm(total=total, initial=start, disable=hidden, leave=False, **scale) as bar,
-        ):
+        shown = not self.quiet
+        with self.part.open("ab") as file, progress.running(("downloading",), quiet=self.quiet):
+            if shown:
+                whole = None if total is None else total / 1e6
+                progress.step("downloading", whole, "MB", done=file.tell() / 1e6)
             for block in response.iter_content(BLOCK):
                 if total is not None and file.tell() + len(block) > total:
                     self._refuse(total)
                 file.write(block)
-                bar.update(len(block))
-                if bar.disable and time.monotonic() - last > EVERY:
-                    last = time.monotonic()
-                    whole = f" of {megabytes(total)}" if total else ""
-                    note(f"  {megabytes(file.tell())}{whole}", quiet=self.quiet)
+                if shown:
+                    progress.advance(len(block) / 1e6)
 
 
 def megabytes(count: int) -> str:

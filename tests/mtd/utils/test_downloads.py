@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtd.utils import digests, downloads
+from mtd.utils import digests, downloads, progress
 from mtd.utils.downloads import Remote
 from mtd.utils.errors import BadInput
 from mtd.utils.resumable import Resumable
@@ -349,18 +349,14 @@ def test_without_a_known_address_the_page_is_named(tmp_path):
 
 
 def test_an_interruption_keeps_what_arrived(server, tmp_path, monkeypatch):
-    import tqdm
-
-    class Interrupted(tqdm.tqdm):  # type: ignore[type-arg]
-        def update(self, n: float | None = 1) -> bool | None:
-            if part.stat().st_size > 100_000:
-                raise KeyboardInterrupt
-            return super().update(n)
+    def advance(_: float) -> None:
+        if part.stat().st_size > 100_000:
+            raise KeyboardInterrupt
 
     unknown = remote(server, tmp_path)
     part = unknown.part
     with monkeypatch.context() as patched:
-        patched.setattr(tqdm, "tqdm", Interrupted)
+        patched.setattr(progress, "advance", advance)
         with pytest.raises(KeyboardInterrupt, match=r"a/file; .* are kept, mtd zoo get a/fi"):
             downloads.fetch(unknown)
     assert 100_000 < part.stat().st_size < 300_000
