@@ -12,7 +12,11 @@ from analysis.cka.hsic import Formula, weight
 from analysis.cka.hsic_sums import Sums
 from analysis.cka.moments import Moments, Part, Samples, parts_of, portions
 from analysis.stats.arrays import double, single
+from mtd.utils import progress
 from mtd.utils.distributed import Ranks
+
+WITHIN, ACROSS = "sums of pairs of layers", "sums across photographs"
+"""What is computed, as the progress of a command names it."""
 
 MEMORY = 2**29
 """Bytes that sums over pairs of features take unless something else is wanted."""
@@ -102,7 +106,11 @@ class FeatureSums:
         without: list[list[Tensor]] = [[] for _ in gone]
         counts = torch.zeros(1 + len(gone), dtype=torch.int64)
         # the sums of all samples, and those of a photograph
-        for portion in portions(parts, self.memory // 4):
+        together = list(portions(parts, self.memory // 4))
+        own = [every[ranks.rank :: ranks.size], *gone[ranks.rank :: ranks.size]]
+        reads = sum(map(len, own))
+        progress.step(ACROSS if across else WITHIN, len(together) * reads)
+        for portion in together:
             total = self._total(portion, every, across, ranks)
             whole.append(self._numerators(portion, total))
             left = {
@@ -135,9 +143,10 @@ class FeatureSums:
             y = self.read(self.second, second) if across else x
             if found is None:
                 found = [part.moments(x, y) for part in parts]
-                continue
-            for at, part in enumerate(parts):
-                found[at] = found[at] + part.moments(x, y)
+            else:
+                for at, part in enumerate(parts):
+                    found[at] = found[at] + part.moments(x, y)
+            progress.advance()
         return found
 
     def _total(

@@ -39,6 +39,7 @@ from analysis.stats.generalized_gaussian import shape_of
 from analysis.stats.histograms import Histogram, edges
 from analysis.text.noise_labels import describe
 from analysis.text.noise_names import noise_words
+from mtd.utils import progress
 from mtd.utils.errors import BadInput
 
 NUMBERS = (*DISTANCES, "mean", "sigma", "skewness", "kurtosis", "shape")
@@ -250,7 +251,8 @@ def tables(
     are NaN, and `reason` says why; distributions that do not exist have no curve.
     """
     draws = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
-    known = {name: network(name, activations, inputs, draws) for name in inputs.models}
+    models = progress.track(inputs.models, len(inputs.models), "distributions", "networks")
+    known = {name: network(name, activations, inputs, draws) for name in models}
     frame = pd.DataFrame([values for one in known.values() for values in one.rows])
     drawn: list[pd.DataFrame] = []
     single: list[pd.DataFrame] = []

@@ -18,6 +18,7 @@ from analysis.stats import model_differences
 from analysis.stats.controls import NO_CONTROLS, NOTHING, Controls, Series
 from analysis.text.noise_labels import describe
 from analysis.text.noise_names import noise_words
+from mtd.utils import progress
 
 Measured = Mapping[tuple[str, str], tuple[Series, Controls]]
 """Score and controls by network and noise."""
@@ -67,35 +68,33 @@ def scores(
     kinds = describe(inputs.noises).set_index("noise")
     first, more = inputs.noises[0].spec, inputs.controls
     rows = []
-    for model in inputs.models:
-        for noise in inputs.specs:
-            deep, fitted = fits.features[View(model, noise)], fits[View(model, noise)]
-            reference = fits[View(model, first)]
-            score, control = of[model, noise]
-            values = numbers(reference, fitted, fits, score)
-            if more is not None:
-                values |= control.columns() | control.gaps(
-                    score, fits.bounds, len(inputs.specs) - 1
-                )
-            rows.append(
-                {
-                    "model": model,
-                    "noise": noise,
-                    "kind": kinds.kind[noise],
-                    "level": kinds.level[noise],
-                    "reference": first,
-                    "layer": layers[model],
-                    **values,
-                    "components": components(fits, View(model, noise)),
-                    "outliers": fitted.whole.outliers if fitted.whole else math.nan,
-                    "patches": len(fits.draws),
-                    "photographs": fits.photographs,
-                    "features": deep.features,
-                    "psnr": float(deep.psnr.mean()),
-                    "note": kinds.note[noise],
-                    "reason": reason(reference, fitted, first),
-                }
-            )
+    views = [(model, noise) for model in inputs.models for noise in inputs.specs]
+    for model, noise in progress.track(views, len(views), "intervals", "scores"):
+        deep, fitted = fits.features[View(model, noise)], fits[View(model, noise)]
+        reference = fits[View(model, first)]
+        score, control = of[model, noise]
+        values = numbers(reference, fitted, fits, score)
+        if more is not None:
+            values |= control.columns() | control.gaps(score, fits.bounds, len(inputs.specs) - 1)
+        rows.append(
+            {
+                "model": model,
+                "noise": noise,
+                "kind": kinds.kind[noise],
+                "level": kinds.level[noise],
+                "reference": first,
+                "layer": layers[model],
+                **values,
+                "components": components(fits, View(model, noise)),
+                "outliers": fitted.whole.outliers if fitted.whole else math.nan,
+                "patches": len(fits.draws),
+                "photographs": fits.photographs,
+                "features": deep.features,
+                "psnr": float(deep.psnr.mean()),
+                "note": kinds.note[noise],
+                "reason": reason(reference, fitted, first),
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -15,6 +15,7 @@ from analysis.cka.features import ROWS, Features, chunks
 from analysis.cka.hsic_from_features import from_features
 from analysis.cka.moments import Moments, Samples
 from analysis.cka.settings import CKASettings
+from mtd.utils import progress
 
 
 @pytest.fixture
@@ -121,3 +122,19 @@ def test_a_pair_takes_its_features_or_three_times_its_sums_whichever_is_more():
     assert moments.pair_bytes(*sides) == 8 * (8 * 7 - 1)
     assert moments.working_bytes(*sides, 1) == 3 * moments.pair_bytes(*sides)
     assert moments.working_bytes(*sides, 100) == 100 * (12 * (6 + 4) + 8 * (1 + 2))
+
+
+def test_the_progress_of_the_sums_ends_where_it_says(monkeypatch):
+    features, widths, cells = many_pairs(4)
+    steps: list[list[float]] = []
+    monkeypatch.setattr(progress, "step", lambda _, total: steps.append([total, 0]))
+
+    def advance(count: float = 1) -> None:
+        steps[-1][1] += count
+
+    monkeypatch.setattr(progress, "advance", advance)
+    found = {"photographs": [[i] for i in range(12)], "across": deranged(list(range(12)))}
+    for memory in (MEMORY, 200_000):
+        from_features(features, widths, cells, memory=memory, **found)
+    assert [total for total, _ in steps] == [done for _, done in steps]
+    assert len(steps) == 4 and steps[0][0] >= 13 and steps[2][0] > steps[0][0]
