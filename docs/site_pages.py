@@ -104,9 +104,9 @@ def command_pages() -> dict[str, str]:
     from analysis.commands.console import TASKS
 
     about = (
-        "`mtd COMMAND` is the same as `python -m analysis.COMMAND`, or `python -m mtd.COMMAND` of "
-        "those that train and denoise. Each page is made from the command's own `--help`; `mtd` "
-        "alone lists all commands, `mtd --version` prints the version."
+        "`mtd COMMAND` is the same as `python -m analysis.COMMAND`, or, for commands that train, "
+        "denoise or get files, as `python -m mtd.COMMAND`. Each page is made from the command's "
+        "own `--help`; `mtd` alone lists all commands, `mtd --version` prints the version."
     )
     pages: dict[str, str] = {}
     index = ["# Commands", "", about]

@@ -171,13 +171,34 @@ def kodak24_error() -> Iterator[str]:
     yield f"its gain of noise changes by up to {noise}"
 
 
+def kodak24_causal() -> Iterator[str]:
+    def share(*values: float) -> list[str]:
+        return [f"{value:.2f}".replace("0.", ".").replace("-", "−") for value in values]
+
+    def with_interval(value: float, low: float, high: float) -> str:
+        return "{} [{}, {}]".format(*share(value, low, high))
+
+    frame = pd.read_csv(NUMBERS / "causal.csv")
+    assert set(frame.photographs) == {24} and set(frame.branches) == {16}
+    assert (frame.held_out == frame.recovery).all()  # both halves choose the same branch
+    for row in frame.itertuples():
+        kind = "attention" if row.branch.endswith(".attn") else "MLP"
+        _, group, _, _, block, _ = row.branch.split(".")
+        every = with_interval(row.all_recovery, row.all_low, row.all_high)
+        total = f"{row.sum:.2f}" if row.sum >= 1 else share(row.sum)[0]
+        yield (
+            f"| {row.model} | {row.mse_reference:.1f}, {row.mse:.1f} | {kind} of block {group}."
+            f"{block}: {with_interval(row.recovery, row.low, row.high)} | {every} | {total} |"
+        )
+
+
 def decibels() -> Iterator[str]:
     yield f"one dB more | {1 - 10**-0.1:.0%} less squared error"
 
 
 SOURCES: list[tuple[str, Callable[[], Iterator[str]]]] = [
     *(("cka", source) for source in (layers_by_cka, unrelated_data)),
-    ("why-it-fails", kodak24_error),
+    *(("why-it-fails", source) for source in (kodak24_error, kodak24_causal)),
     *(("windows/generalization", source) for source in (generalization, decibels)),
     *(
         (f"windows/{source.__name__}", source)
