@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 
 from analysis.cka import measures
 from analysis.plotting import model_styles, trainings
-from analysis.plotting.figure_style import new_figure
+from analysis.plotting.figure_style import ONE_PANEL, PAPER, current, new_figure
 from analysis.plotting.model_styles import short
 from analysis.text.noise_names import noise_words
 
@@ -137,6 +137,8 @@ def heatmaps(
     rows = -(-len(parts) // columns)
     side = 3.0 + 0.14 * max(max(p.values.shape) for p in parts)
     side *= min(1.0, 4.2 / (columns + 0.2))  # more in a row are smaller
+    if current() is PAPER and columns == 1:
+        side = min(side, ONE_PANEL - 1)  # in a column of the page
     figure = new_figure(side * columns + 1, side * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(parts) :]:
@@ -151,9 +153,19 @@ def heatmaps(
         if below and (below.side_b, below.layers_b) == (part.side_b, part.layers_b):
             axes.tick_params(labelbottom=False)
             axes.set_xlabel("")
+    if current() is PAPER:
+        lowest = [bool(axes.get_xlabel()) for axes in grid.flat[: len(parts)]]
+        labelled = len({place // columns for place, own in enumerate(lowest) if own})
+        width, height = map(float, figure.get_size_inches())
+        needed = rows * ((width - BESIDE) / columns + ABOVE) + labelled * BELOW
+        figure.set_size_inches(width, min(height, needed))
     figure.colorbar(images[0], ax=grid, label=label, shrink=0.7)
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+BESIDE, ABOVE, BELOW = 1.6, 0.3, 1.1
+"""Inches in print of names and scale beside matrices, of a row's titles, and of names below."""
 
 
 def subtitle(frame: pd.DataFrame) -> str:

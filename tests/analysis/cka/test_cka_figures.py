@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cka import figures as cka_figures
+from analysis.plotting.figure_style import COLUMN, PAPER, TEXT, using
 from tests.helpers.cka_tables import cka_table
 
 
@@ -62,3 +63,25 @@ def test_figures_show_the_table():
         assert not axes.yaxis_inverted()
     assert cka_figures.heatmap(models, "cross_noise") is None
     assert cka_figures.heatmap(crossed, "cross_model") is None
+
+
+def test_a_matrix_of_many_layers_is_as_wide_as_a_column_in_print():
+    models = cka_table(np.eye(28), ("a", "gaussian:15"), ("b", "gaussian:15"))
+    with using(PAPER):
+        figure = cka_figures.heatmap(models, "cross_model")
+    assert figure is not None and figure.get_size_inches()[0] == COLUMN
+
+
+def test_noises_of_a_model_are_in_a_row_in_print_and_share_their_names():
+    noises = ["poisson:3", "speckle:0.04", "spatial:60", "mixture:4"]
+    pairs = [((model, "gaussian:15"), (model, noise)) for model in "ab" for noise in noises]
+    frame = pd.concat([cka_table(np.eye(9), *pair) for pair in pairs])
+    with using(PAPER):
+        figure = cka_figures.heatmap(frame, "cross_noise")
+    assert figure is not None
+    panels = figure.axes[:8]
+    assert [axes.get_title() for axes in panels] == [*"aaaabbbb"]
+    assert [bool(axes.get_xlabel()) for axes in panels] == [False] * 4 + [True] * 4
+    assert [bool(axes.get_ylabel()) for axes in panels] == 2 * [True, False, False, False]
+    width, height = figure.get_size_inches()
+    assert width == TEXT and height < 0.7 * width
