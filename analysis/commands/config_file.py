@@ -164,7 +164,7 @@ def options_of(parser: ConfiguredParser) -> dict[str, argparse.Action]:
     known = {
         flag[2:]: action
         for flag, action in parser._option_string_actions.items()
-        if flag.startswith("--") and flag not in (OPTION, output.FLAG, "--help")
+        if flag.startswith("--") and flag not in (OPTION, output.FLAG, "--version", "--help")
     }
     return known | {a.dest: a for a in parser._actions if not a.option_strings}
 

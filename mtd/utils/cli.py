@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+import mtd
 from mtd.utils import (
     input_files,
     interruptions,
@@ -85,6 +86,8 @@ class Parser(argparse.ArgumentParser):
             action=Unstored,
             help="print one JSON object on stdout: results, sentences, files, or the error",
         )
+        version = f"mtd {mtd.__version__}"
+        common.add_argument("--version", action="version", version=version, help="show the version")
         common.add_argument("-h", "--help", action="help", help="show this help and exit")
 
     def group(self, name: str) -> argparse._ArgumentGroup:
@@ -152,10 +155,10 @@ class Parser(argparse.ArgumentParser):
 
     def _meant(self, message: str) -> str:
         """The option that an unknown one is close to, for the end of a message; "" if none is."""
-        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
         for word in message.split() if message.startswith("unrecognized") else []:
-            if word.startswith("--") and (close := close_to(word.partition("=")[0], known)):
-                return f"; did you mean {close[0]}?"
+            if word.startswith("--") and (close := close_to(word[2:].partition("=")[0], known)):
+                return f"; did you mean --{close[0]}?"
         return ""
 
 
@@ -181,7 +184,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 def placed(action: argparse.Action) -> int:
     """Where an option stands in its group: those that every command has are the last."""
-    last = (output.FLAG, "--help")
+    last = (output.FLAG, "--version", "--help")
     return max((1 + last.index(o) for o in action.option_strings if o in last), default=0)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import mtd
 from analysis.cka.command import ANALYSIS as CKA
 from analysis.commands import several_values
 from analysis.commands.command import parser
@@ -71,3 +72,14 @@ def test_an_option_that_is_close_to_one():
         BadInput, match=r"arguments: --nois gaussian:15; did you mean --noise\?; see"
     ):
         parser(CKA).parse_args(["a.pth", "--nois", G])
+
+
+def test_an_option_that_is_close_to_none():
+    with pytest.raises(BadInput, match=r"arguments: --bogus; see"):  # not --figures: `--` is in all
+        parser(CKA).parse_args(["a.pth", "--bogus"])
+
+
+def test_every_command_has_a_version(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        parser(CKA).parse_args(["--version"])
+    assert capsys.readouterr().out == f"mtd {mtd.__version__}\n"

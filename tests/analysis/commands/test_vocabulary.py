@@ -19,6 +19,7 @@ MEANING = {
     "--quiet": "output",
     "--resume": "output",
     "--json": "output",
+    "--version": "output",
     "--images": "images",
     "--limit": "images",
     "--noise": "noise",
