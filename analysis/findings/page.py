@@ -34,7 +34,7 @@ from analysis.pages import html as pages_html
 from analysis.pages.attachments import Attachment
 from analysis.plotting import captions, figure_style
 from analysis.plotting.files import rendered
-from analysis.plotting.notebook_output import reduced
+from analysis.plotting.page_figure import reduced
 from mtd.utils import atomic_write, folder_files, limits, output, progress
 from mtd.utils.errors import BadInput
 from mtd.utils.json_text import json_text

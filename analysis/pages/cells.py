@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 from pathlib import Path
 
@@ -10,8 +11,6 @@ import nh3
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
-
-from analysis.plotting.notebook_output import drawn
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -31,7 +30,7 @@ ATTRIBUTES = {
     "*": {"class", "title", "alt", "colspan", "rowspan", "scope", "width", "height"},
     "a": {"href"},
     "details": {"open"},
-    "img": {"src"},
+    "img": {"src", "hidden"},
     "ol": {"start"},
     "td": {"style"},
     "th": {"style"},
@@ -61,11 +60,13 @@ def figure(output: NotebookNode, mime_type: str) -> str:
     """A figure element of an output that is an image; `alt` is empty if it has no description."""
     metadata = output.get("metadata", {}).get(mime_type, {})
     text = str(output["data"].get("text/plain", ""))
-    alt = metadata.get("alt") or ("" if text.startswith("<") else text)
+    alt = html.escape(metadata.get("alt") or ("" if text.startswith("<") else text))
     content = output["data"][mime_type]
     if mime_type == "image/svg+xml":
         content = base64.b64encode(content.encode()).decode()
-    return clean(drawn(mime_type, "".join(content.split()), alt, metadata.get("csv", "")))
+    source = f"data:{mime_type};base64,{''.join(content.split())}"
+    image = f'<img class="wide light" src="{source}" alt="{alt}">'
+    return clean(f'<figure class="drawn"><div class="images">{image}</div></figure>')
 
 
 def clean(markup: str) -> str:

@@ -225,8 +225,8 @@ def pictures(soup: BeautifulSoup, title: str) -> None:
             except OSError:  # damaged; the description is shown
                 continue
             image["width"], image["height"] = str(width), str(height)
-            if height > 1.2 * width and image.parent is not None:
-                add_class(image.parent, "tall")
+            if height > 1.2 * width:
+                add_class(image, "tall")
 
 
 def in_scroll_frame(soup: BeautifulSoup, table: Tag, title: str, labels: Labels) -> None:

@@ -59,6 +59,8 @@ def markdown(notebook: NotebookNode, folder: str) -> tuple[str, dict[str, bytes]
 def converted(markup: str, folder: str, pictures: dict[str, bytes]) -> str:
     """Clean HTML as Markdown; its pictures are added to `pictures`, equal ones once."""
     soup = BeautifulSoup(markup, "html.parser")
+    for variant in soup.select("img[hidden]"):
+        variant.decompose()
     for image in soup.find_all("img"):
         if not image.has_attr("src"):  # it was not part of the notebook
             image.replace_with(f"[picture: {image.get('alt', '')}]")

@@ -11,23 +11,19 @@ import base64
 import html
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
-from analysis.plotting.literal_text import literal
+from analysis.plotting.page_figure import Drawing, caption, drawings
 from analysis.plotting.pictures import as_pillow
 from analysis.text.markdown import as_html as as_html_text
 from analysis.text.noise_names import noise_label
 from mtd.data.image_io import Pixels
-
-DPI = 110
-"""Of figures on a page."""
 
 
 @dataclass(frozen=True)
@@ -43,40 +39,48 @@ class Displayed:
         return dict(self.data), dict(self.metadata)
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as PNG in 256 colors, a third of the size; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    literal(figure).savefig(
-        buffer, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight"
-    )
-    return reduced(buffer.getvalue())
-
-
-def reduced(content: bytes) -> bytes:
-    """A PNG in 256 colors."""
-    small = io.BytesIO()
-    image = Image.open(io.BytesIO(content)).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
-    return small.getvalue()
-
-
 def figure(plot: Figure | None, alt: str, csv: str = "") -> Displayed:
-    """A figure.
+    """A figure whose title becomes its caption; a page shows it wide or narrow, light or dark.
 
     Args:
         plot: None for no figure; the description is shown instead.
         alt: its description, for readers who do not see it.
         csv: the table that it is drawn from, as `cka/cka.csv`: analysis and file.
     """
-    return say([alt]) if plot is None else image(png(plot), alt, csv)
+    return say([alt]) if plot is None else shown(drawings(plot), alt, csv, caption(plot))
 
 
 def image(content: bytes, alt: str, csv: str = "") -> Displayed:
     """A figure that is a PNG already; see `figure`."""
-    return Displayed(
-        {"image/png": base64.b64encode(content).decode(), "text/plain": alt},
-        {"image/png": {"alt": alt, "csv": csv}},
+    return shown([Drawing(content)], alt, csv)
+
+
+def shown(variants: Sequence[Drawing], alt: str, csv: str, title: str = "") -> Displayed:
+    """Drawings of one figure, of which a notebook shows the first."""
+    parts = []
+    for place, variant in enumerate(variants):
+        names = [
+            "narrow" if variant.narrow else "wide",
+            "dark" if variant.dark else "light",
+            *(["scrolls"] if variant.scrolls else []),
+        ]
+        source = f"data:image/png;base64,{encoded(variant.content)}"
+        parts.append(
+            f'<img class="{" ".join(names)}" src="{source}" alt="{html.escape(alt)}"'
+            f"{' hidden' if place else ''}>"
+        )
+    about = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
+    source = f' data-csv="{html.escape(csv)}"' if csv else ""
+    markup = (
+        f'<figure class="drawn"{source}><div class="images">{"".join(parts)}</div>{about}</figure>'
     )
+    first = encoded(variants[0].content)
+    return Displayed({"text/html": markup, "image/png": first, "text/plain": alt})
+
+
+def encoded(content: bytes) -> str:
+    """Bytes in base64."""
+    return base64.b64encode(content).decode()
 
 
 def say(sentences: Iterable[str]) -> Displayed:
@@ -244,7 +248,7 @@ def picture(pixels: Pixels, alt: str) -> str:
     """An `img` element of 8-bit pixels, (H, W, C)."""
     buffer = io.BytesIO()
     as_pillow(pixels).save(buffer, "png", optimize=True)
-    source = base64.b64encode(buffer.getvalue()).decode()
+    source = encoded(buffer.getvalue())
     height, width = pixels.shape[:2]
     return (
         f'<img src="data:image/png;base64,{source}" width="{width}" height="{height}" '
@@ -296,16 +300,4 @@ def as_html(output: Displayed) -> str:
     """An output as HTML."""
     if "text/html" in output.data:
         return str(output.data["text/html"])
-    if "image/png" in output.data:
-        about = output.metadata["image/png"]
-        return drawn("image/png", output.data["image/png"], about["alt"], about["csv"])
     return f"<pre>{html.escape(str(output.data['text/plain']))}</pre>"
-
-
-def drawn(mime_type: str, content: str, alt: str, csv: str = "") -> str:
-    """A figure element of an image, which is given in base64; see `figure`."""
-    source = f' data-csv="{html.escape(csv)}"' if csv else ""
-    return (
-        f'<figure class="drawn"{source}><img src="data:{mime_type};base64,{content}" '
-        f'alt="{html.escape(alt)}"></figure>'
-    )

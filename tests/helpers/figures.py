@@ -11,7 +11,7 @@ from PIL import Image
 
 from analysis.commands.run_folder import RunFolder
 from analysis.generalization import comparison_strips
-from analysis.plotting import notebook_output
+from analysis.plotting import notebook_output, page_figure
 
 VARIABLE = "MTD_TESTS_LEAVE_UNRENDERED"
 """Environment variable by which processes that tests fork do the same, kernels for their pictures
@@ -41,4 +41,5 @@ def leave_pictures_blank(patch: pytest.MonkeyPatch) -> None:
     """Let notebooks compose their figures, but show a picture of one pixel for each."""
     pixel = io.BytesIO()
     Image.new("L", (1, 1)).save(pixel, "png")
-    patch.setattr(notebook_output, "png", lambda figure: pixel.getvalue())
+    blank = [page_figure.Drawing(pixel.getvalue())]
+    patch.setattr(notebook_output, "drawings", lambda figure: blank)

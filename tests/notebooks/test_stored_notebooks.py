@@ -213,9 +213,9 @@ def test_figures_have_descriptions_and_nothing_is_printed(outputs, runs):
     pictures = [output for _, output in done.outputs if "image/png" in output.data]
     assert len(pictures) >= (10 if name == "many" else 7)
     for output in pictures:
-        about = output.metadata["image/png"]
-        assert re.search(r"\d", about["alt"]) and "nan" not in about["alt"]
-        assert (runs / name / about["csv"]).is_file()
+        alt = output.data["text/plain"]
+        assert re.search(r"\d", alt) and "nan" not in alt
+        assert "data-csv=" in output.data["text/html"]
     for _, output in done.outputs:
         for source in re.findall(r'data-csv="([^"]+)"', output.data.get("text/html", "")):
             assert (runs / name / html.unescape(source)).is_file()

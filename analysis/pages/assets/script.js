@@ -388,7 +388,7 @@
     document.body.append(dialog);
 
     const open = (image) => {
-      [picture.src, picture.alt] = [image.src, image.alt];
+      [picture.src, picture.alt, picture.className] = [image.src, image.alt, image.className];
       const [width, height] = [image.naturalWidth, image.naturalHeight];
       [picture.width, picture.height] = [width, height];
       dialog.showModal();
@@ -413,12 +413,15 @@
     // what is shown is of use only while it is open, and an img without a picture is none
     picture.remove();
     dialog.addEventListener("close", () => picture.remove());
-    for (const image of all("figure.drawn img")) {
+    // of the variants of a figure, the one that this window shows
+    const shown = (images) => images.find((image) => image.offsetParent) || images[0];
+    for (const frame of all("figure.drawn .images")) {
+      const images = [...frame.querySelectorAll("img")];
       const opener = make("button", { type: "button", className: "enlarge", title: "See at full size",
-        onclick: () => { view.append(picture); open(image); } });
-      opener.setAttribute("aria-label", `See at full size: ${image.alt}`);
-      image.replaceWith(opener);
-      opener.append(image);
+        onclick: () => { view.append(picture); open(shown(images)); } });
+      opener.setAttribute("aria-label", `See at full size: ${images[0].alt}`);
+      opener.append(...images);
+      frame.append(opener);
     }
   }
 

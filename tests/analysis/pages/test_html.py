@@ -18,7 +18,7 @@ from analysis.pages import html as pages_html
 from analysis.pages import project
 from analysis.pages.attachments import Attachment, attached
 from analysis.pages.markdown import markdown
-from analysis.plotting import notebook_output
+from analysis.plotting import notebook_output, page_figure
 from mtd import __version__
 from mtd.utils.errors import BadInput
 from tests.helpers.pages import (
@@ -99,7 +99,7 @@ def test_a_page_without_a_heading_of_its_own_and_one_with_many():
 
 
 def test_every_picture_is_described_and_has_its_size():
-    pixel = base64.b64encode(notebook_output.png(drawing())).decode()
+    pixel = base64.b64encode(page_figure.drawings(drawing())[0].content).decode()
     bare = new_code_cell(
         "",
         outputs=[
