@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter
+from matplotlib.transforms import Bbox
 
 from analysis.plotting.figure_style import LETTERS
 
@@ -22,7 +23,7 @@ LOWEST = 1.6
 BAR = 0.6
 """Inches that a bar of colors takes."""
 
-PAD = 0.05
+PAD = 0.08
 """Inches between labels."""
 
 ROUNDS = 2
@@ -70,15 +71,13 @@ def arrange(figure: Figure, width: float) -> bool:
         width: in inches.
 
     Returns:
-        Whether the figure can be shown so: its panels need titles of their own and one grid, and
-        what is written in them must have room.
+        Whether the figure can be shown so: its panels need titles, or heads of their columns, and
+        one grid, and what is written in them must have room.
     """
     shown = [axes for axes in panels(figure) if axes.axison or axes.has_data()]
     specs: list[Any] = [axes.get_subplotspec() for axes in shown]
     grids = {spec.get_gridspec() for spec in specs}
     if len(grids) != 1 or any(len(spec.rowspan) * len(spec.colspan) > 1 for spec in specs):
-        return False
-    if len(shown) > 1 and not all(title(axes) for axes in shown):
         return False
     bars = [axes for axes in figure.axes if axes.get_subplotspec() is None]
     if not all(is_shared_bar(axes, panels(figure)) for axes in bars):
@@ -89,6 +88,12 @@ def arrange(figure: Figure, width: float) -> bool:
     columns = min(across, len(shown), max(1, round(width / (0.9 * panel))))
     turned = 1 < down <= columns < across
     columns = down if turned else columns
+    heads = [head(axes, shown) for axes in shown]
+    if len(shown) > 1 and not all(heads):
+        return False
+    table = not all(map(title, shown))
+    if table and columns > 1 and not turned:
+        return False
     new = Grid(
         shown,
         [
@@ -100,12 +105,15 @@ def arrange(figure: Figure, width: float) -> bool:
     )
     for axes in panels(figure):
         axes.set_visible(axes in shown)
+    for axes, of in zip(shown, heads, strict=True):
+        if of is not None and of is not axes:
+            axes.set_title(title(of), fontsize=of.title.get_fontsize())
     figure.set_layout_engine("none")
-    label_edges(new, specs, turned)
+    label_edges(new, specs, turned, table)
     tops = [bar_on_top(figure, axes) for axes in bars]
-    wrap_titles(new)
     fit_legends(figure, new)
     place(figure, new, tops)
+    wrap_titles(new)
     turn_labels(shown)
     place(figure, new, tops)
     return not any(crowded(axes) for axes in shown)
@@ -119,6 +127,17 @@ def panels(figure: Figure) -> list[Axes]:
 def title(axes: Axes) -> str:
     """The title of a panel."""
     return "".join(axes.get_title(loc=side) for side in ("left", "center", "right"))
+
+
+def head(axes: Axes, shown: list[Axes]) -> Axes | None:
+    """The panel with the title of a panel: itself, or the first one of its column."""
+    spec: Any = axes.get_subplotspec()
+    column = [
+        other
+        for other in shown
+        if other.get_subplotspec().colspan.start == spec.colspan.start  # type: ignore[union-attr]
+    ]
+    return next((other for other in (axes, column[0]) if title(other)), None)
 
 
 def wanted(axes: Axes, width: float) -> float | None:
@@ -175,8 +194,10 @@ def labels(grid: Grid) -> tuple[Any, Any, Any, Any]:
         inner, outer = axes.get_window_extent(), axes.get_tightbbox()
         if outer is None:
             continue
-        left[column] = max(left[column], (inner.x0 - outer.x0) / figure.dpi + PAD)
-        right[column] = max(right[column], (outer.x1 - inner.x1) / figure.dpi + PAD)
+        beside = [axes.yaxis.get_tightbbox(), *(text.get_window_extent() for text in axes.texts)]
+        sides: Any = Bbox.union([inner, *(box for box in beside if box is not None)])
+        left[column] = max(left[column], (inner.x0 - sides.x0) / figure.dpi + PAD)
+        right[column] = max(right[column], (sides.x1 - inner.x1) / figure.dpi + PAD)
         top[row] = max(top[row], (outer.y1 - inner.y1) / figure.dpi + PAD)
         bottom[row] = max(bottom[row], (inner.y0 - outer.y0) / figure.dpi + PAD)
     return left, right, top, bottom
@@ -196,19 +217,23 @@ def shaped(axes: Axes, width: float) -> float:
     return width * abs((top - bottom) / (right - left))
 
 
-def label_edges(grid: Grid, specs: list[Any], turned: bool) -> None:
+def label_edges(grid: Grid, specs: list[Any], turned: bool, table: bool) -> None:
     """Give labels to the panels that come to the left and to the bottom.
 
     Args:
         grid: new.
         specs: the old places of its panels.
         turned: whether columns are what rows were, each with labels of its own.
+        table: whether columns have heads, and all panels of a row one horizontal axis.
     """
     rows: dict[int, Axes] = {}
     lowest: dict[int, Axes] = {}
+    named: dict[int, Axes] = {}
     for axes, spec in zip(grid.panels, specs, strict=True):
         rows.setdefault(spec.rowspan.start, axes)
         lowest[spec.colspan.start] = axes
+        if axes.get_xlabel():
+            named.setdefault(spec.rowspan.start, axes)
     for axes, spec, (row, column) in zip(grid.panels, specs, grid.places, strict=True):
         if column == 0 or turned:
             axes.tick_params(axis="y", labelleft=True)
@@ -218,7 +243,9 @@ def label_edges(grid: Grid, specs: list[Any], turned: bool) -> None:
         if (row + 1, column) not in grid.places:
             axes.tick_params(axis="x", labelbottom=True)
             last = lowest[spec.colspan.start]
-            if not axes.get_xlabel():
+            if not axes.get_xlabel() and table:
+                last = last if last.get_xlabel() else named.get(spec.rowspan.start, last)
+            if not axes.get_xlabel() and (table or axes.get_shared_x_axes().joined(axes, last)):
                 axes.set_xlabel(last.get_xlabel(), fontsize=last.xaxis.label.get_fontsize())
 
 
@@ -247,18 +274,20 @@ def bar_on_top(figure: Figure, axes: Any) -> Axes:
 
 
 def wrap_titles(grid: Grid) -> None:
-    """Break titles and labels into lines that are no longer than their panel is wide."""
-    for axes in grid.panels:
-        parts = (axes.title, axes._left_title, axes._right_title)  # type: ignore[attr-defined]
-        for text in (*parts, axes.xaxis.label):
-            room = grid.width / grid.columns - 0.5
+    """Break titles and labels into lines that end where their panel does."""
+    right = labels(grid)[1]
+    for axes, (_, column) in zip(grid.panels, grid.places, strict=True):
+        figure: Any = axes.get_figure(root=True)
+        inner = axes.get_window_extent().width / figure.dpi
+        sides = [axes._left_title, axes._right_title]  # type: ignore[attr-defined]
+        for text in (axes.title, axes.xaxis.label, *sides):
+            room = inner + right[column] * (1 if text in sides else 2)
             letters = int(LETTERS * 8 / float(text.get_fontsize()) * room)
             if text.get_fontweight() == "bold":
                 letters = int(0.85 * letters)
             lines = TOGETHER.sub("\N{NO-BREAK SPACE}", text.get_text()).split("\n")
-            text.set_text(
-                "\n".join(fill(line, max(12, letters), break_on_hyphens=False) for line in lines)
-            )
+            wrapped = [fill(line, max(12, letters), break_on_hyphens=False) for line in lines]
+            text.set_text("\n".join(wrapped))
 
 
 def fit_legends(figure: Figure, grid: Grid) -> None:

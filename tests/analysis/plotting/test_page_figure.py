@@ -149,3 +149,32 @@ def test_dark_figures_are_transparent_with_light_text_and_keep_pictures():
 @pytest.mark.parametrize("color", [*MODELS, *NOISES, "black", "0.3", "#200030"])
 def test_every_color_can_be_seen_on_a_dark_page(color):
     assert dark_figure.contrast(dark_figure.on_dark(to_rgba(color))) >= dark_figure.LEAST
+
+
+def test_a_panel_gets_no_label_of_another_axis():
+    figure = new_figure(12, 3)
+    first, second, third = figure.subplots(1, 3)
+    for axes, name in ((first, "σ"), (second, "α"), (third, "")):
+        axes.plot([1, 2])
+        axes.set_title("level" if name else "no level")
+        axes.set_xlabel(name)
+    page_figure.drawings(figure)
+    assert [axes.get_xlabel() for axes in (first, second, third)] == ["σ", "α", ""]
+
+
+def test_heads_of_columns_come_to_each_panel():
+    figure = new_figure(12, 5)
+    grid = figure.subplots(2, 4, sharex="row")
+    for column, axes in enumerate(grid[0]):
+        axes.set_title(f"noise {column}")
+    for row in (0, 1):
+        grid[row, 0].set_ylabel(f"model {row}")
+        grid[row, 2].set_xlabel(f"feature {row}")
+        for axes in grid[row]:
+            axes.plot([1, 2])
+    page_figure.drawings(figure)
+    for row, column in np.ndindex(2, 4):
+        axes = grid[row, column]
+        assert axes.get_title()[-1] == str(column) and axes.get_ylabel() == f"model {row}"
+        if axes.get_xlabel():
+            assert axes.get_xlabel()[-1] == str(row)
