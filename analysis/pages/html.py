@@ -35,6 +35,9 @@ LONG = 16
 DENSE = 9
 """Tables with more columns are set in smaller type."""
 
+PROSE = 60
+"""Characters of a cell that is not made as narrow as its longest word."""
+
 NOT_DESCRIBED = "No description has been provided for this image"
 """What nbconvert writes for a picture without a description; the page has a better one."""
 
@@ -246,6 +249,8 @@ def in_scroll_frame(soup: BeautifulSoup, table: Tag, title: str, labels: Labels)
         add_class(cell, str(cell["style"]).replace("text-align:", "align-"))
         del cell["style"]
     for cell in table.find_all("td"):
+        if len(words(cell)) > PROSE:
+            add_class(cell, "prose")
         if not cell.has_attr("class") and NUMBER.fullmatch(words(cell)):
             add_class(cell, "number")
     head, rows = table.select("thead tr:last-child th"), table.select("tbody tr")

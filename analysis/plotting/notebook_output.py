@@ -106,18 +106,23 @@ def cell_text(value: Any, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
-def verdict(text: str, below: Iterable[str] = ()) -> Displayed:
+def verdict(text: str, below: Sequence[str] = (), judged: Sequence[str] = ()) -> Displayed:
     """The answer of a page in one paragraph, and what it rests on in smaller type.
 
     Args:
         text: Markdown.
         below: lines of Markdown.
+        judged: what it rests on and how it was judged: the first line is shown, the others when it
+            is opened.
     """
-    lines = list(below)
-    items = "".join(f"<li>{as_html_text(line)}</li>" for line in lines)
-    evidence = f'<ul class="evidence">{items}</ul>' if items else ""
+    lines = "".join(f"<p>{as_html_text(line)}</p>" for line in below)
+    if judged:
+        first, *others = map(as_html_text, judged)
+        rest = "".join(f"<p>{line}</p>" for line in others)
+        lines += f"<details><summary>{first}</summary>{rest}</details>"
+    evidence = f'<div class="evidence">{lines}</div>' if lines else ""
     markup = f'<div class="answer"><p class="verdict">{as_html_text(text)}</p>{evidence}</div>'
-    return Displayed({"text/html": markup, "text/plain": "\n".join([text, *lines])})
+    return Displayed({"text/html": markup, "text/plain": "\n".join([text, *below, *judged])})
 
 
 def paragraph(text: str) -> Displayed:

@@ -326,7 +326,9 @@ def of_models(known: Mapping[str, Any], values: pd.Series, about: Mapping[str, A
 def answer(path: Path) -> Displayed:
     """The verdict, and what it rests on."""
     evidence = verdict.Evidence.read(path)
-    return notebook_output.verdict(verdict.verdict(evidence), verdict.lines(path))
+    return notebook_output.verdict(
+        verdict.verdict(evidence), verdict.below(path), verdict.judged(path)
+    )
 
 
 def main_figure(path: Path) -> Displayed | None:

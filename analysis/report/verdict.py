@@ -155,12 +155,23 @@ def headline(folder: Path) -> str:
         return plain(verdict(Evidence.read(folder)))
 
 
-def lines(folder: Path) -> list[str]:
-    """What stands below the verdict: classical references, the rule of evidence, the scope."""
+def below(folder: Path) -> list[str]:
+    """What stands below the verdict: how far networks are beyond a classical reference."""
     evidence = Evidence.read(folder)
-    if BENCHMARK not in evidence.scores or not evidence.ranked:
+    return references(evidence) if is_scored(evidence) else []
+
+
+def judged(folder: Path) -> list[str]:
+    """What the verdict rests on: its scope, the rule of evidence, and what the average is over."""
+    evidence = Evidence.read(folder)
+    if not is_scored(evidence):
         return []
-    return [*references(evidence), rule(evidence), scope(evidence)]
+    return [f"{scope(evidence)}.", rule(evidence), f"*Average*: over {averaged(evidence)}."]
+
+
+def is_scored(evidence: Evidence) -> bool:
+    """Whether networks were scored."""
+    return BENCHMARK in evidence.scores and bool(evidence.ranked)
 
 
 def count(text: str) -> int:
@@ -258,7 +269,9 @@ def on_average(evidence: Evidence, models: Sequence[str]) -> str:
             return f"{winner} is better on average ({amount(evidence, only.value)}, shown)."
         if only.value == 0:
             return f"{called(best)} and {called(others[0])} are equal on average."
-        return f"No clear winner on average ({amount(evidence, only.value)}, {reason(only)})."
+        ahead = called(best if only.value > 0 else others[0])
+        by = amount(evidence, abs(only.value), signed=True)
+        return f"No clear winner on average ({ahead} {by}, {reason(only)})."
     if beaten == len(others):
         least = min(test.value for test in known)
         return (
@@ -478,19 +491,31 @@ def rule(evidence: Evidence) -> str:
 
 def scope(evidence: Evidence) -> str:
     """What the verdict is about: photographs, crops and noises."""
-    tested, about = evidence.tested, evidence.about
-    own = tested[tested.model.isin(evidence.ranked)]
+    about, own = evidence.about, of_networks(evidence)
     of = own.drop_duplicates("noise")
     crops, sizes = int(of.crops.max()) if "crops" in of else 0, about.get("crop")
     texts = [plural(evidence.photographs, "photograph")]
     if crops:
         texts.append(plural(crops, "crop") + (f" of {sizes} × {sizes}" if sizes else ""))
-    unseen = int(own.in_distribution.eq(False).groupby(own.noise).all().sum())
-    known = own.in_distribution.notna().any()
     kinds = f"{plural(len(of), 'noise')} of {plural(of.kind.nunique(), 'kind')}"
-    texts.append(kinds + (f", {unseen} unseen in training" if known else ""))
-    over = "the kinds of unseen noise" if known and unseen else "all noises"
+    known = own.in_distribution.notna().any()
+    texts.append(kinds + (f", {unseen(own)} unseen in training" if known else ""))
     several = {name: n for name, n in counts(about).items() if n > 1}
     if several:
         texts.append(listed([f"{n} trainings of {code(name)}" for name, n in several.items()]))
-    return f"{'; '.join(texts)}. *Average*: over {over}."
+    return "; ".join(texts)
+
+
+def averaged(evidence: Evidence) -> str:
+    """The noises that averages are over."""
+    return "the kinds of unseen noise" if unseen(of_networks(evidence)) else "all noises"
+
+
+def of_networks(evidence: Evidence) -> pd.DataFrame:
+    """The scores of the networks that are compared, under each noise."""
+    return evidence.tested[evidence.tested.model.isin(evidence.ranked)]
+
+
+def unseen(own: pd.DataFrame) -> int:
+    """The number of noises that no network was trained on."""
+    return int(own.in_distribution.eq(False).groupby(own.noise).all().sum())

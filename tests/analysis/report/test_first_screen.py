@@ -30,9 +30,12 @@ def test_the_answer_comes_before_everything_else():
 def test_the_verdict_of_a_page_is_its_own_element():
     page = BeautifulSoup(reading.answer(EXAMPLE).data["text/html"], "html.parser")
     assert page.select_one(".verdict").get_text() == verdict.headline(EXAMPLE)
-    lines = [item.get_text() for item in page.select(".evidence li")]
-    assert len(lines) == 3 and "4 photographs; 24 crops of 96 × 96; 12 noises" in lines[2]
-    assert "*" not in lines[1] and page.select(".evidence em")
+    beyond, rule, average = (line.get_text() for line in page.select(".evidence p"))
+    assert "best classical reference" in beyond and "95% interval" in rule
+    assert "kinds of unseen noise" in average
+    scope = page.select_one(".evidence summary").get_text()
+    assert "4 photographs; 24 crops of 96 × 96; 12 noises" in scope
+    assert "*" not in rule and page.select(".evidence em")
 
 
 def test_headings_of_the_leaderboard_are_short_and_say_what_they_mean():

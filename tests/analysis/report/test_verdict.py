@@ -129,8 +129,8 @@ PARTS = {"leak": (-1.3, 0.3), "damage": (0.8, 0.3)}
 def test_of_few_photographs_it_speaks_of_these_alone():
     found = evidence(["a", "b"], AHEAD, photographs=4, parts=PARTS)
     assert plain(verdict.verdict(found)) == (
-        "No clear winner on average (0.3 dB, too few images). On these 4 photographs a leads under "
-        "Gaussian 50, Poisson; b under Gaussian 15; b leaks more noise, a loses more detail."
+        "No clear winner on average (a +0.3 dB, too few images). On these 4 photographs a leads "
+        "under Gaussian 50, Poisson; b under Gaussian 15; b leaks more noise, a loses more detail."
     )
     assert "on these photographs, by the interval alone" in verdict.rule(found)
 
@@ -148,9 +148,9 @@ def test_each_section_speaks_of_its_own_photographs():
 def test_of_many_photographs_it_says_what_is_shown():
     found = evidence(["a", "b"], AHEAD, parts=PARTS, classical={"a": (-1, 0.5), "b": (-2, 0.5)})
     assert plain(verdict.verdict(found)) == (
-        "No clear winner on average (0.3 dB, not shown). Both are worse than a classical filter. "
-        "a is better under Gaussian 50, Poisson; b under Gaussian 15. b leaks more noise, a loses "
-        "more detail."
+        "No clear winner on average (a +0.3 dB, not shown). Both are worse than a classical "
+        "filter. a is better under Gaussian 50, Poisson; b under Gaussian 15. b leaks more "
+        "noise, a loses more detail."
     )
     assert "alone" not in verdict.rule(found)
     (line,) = verdict.references(found)
@@ -199,7 +199,7 @@ def test_a_single_model_is_compared_with_the_best_classical_reference():
 
 def test_reports_without_networks_or_benchmark_have_a_verdict(tmp_path):
     assert verdict.headline(tmp_path) == "No model was scored: this report has no benchmark."
-    assert verdict.lines(tmp_path) == []
+    assert verdict.below(tmp_path) == verdict.judged(tmp_path) == []
     assert "Classical denoisers alone" in verdict.verdict(evidence([]))
 
 
@@ -212,7 +212,9 @@ def test_the_example_has_a_verdict_and_its_numbers_are_in_its_tables():
         .query("metric == 'psnr' and noise == 'out of distribution'")
         .to_dict("records")
     )
-    assert f"({abs(row['difference']):.1f} dB, too few images)" in text
+    first, second = row["model_a"], row["model_b"]
+    ahead = first if row["difference"] > 0 else second
+    assert f"({ahead} +{abs(row['difference']):.1f} dB, too few images)" in text
 
 
 values = st.floats(-6, 6).map(lambda v: round(v, 2))
