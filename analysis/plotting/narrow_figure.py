@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
 from matplotlib.transforms import Bbox
 
@@ -274,20 +275,37 @@ def bar_on_top(figure: Figure, axes: Any) -> Axes:
 
 
 def wrap_titles(grid: Grid) -> None:
-    """Break titles and labels into lines that end where their panel does."""
-    right = labels(grid)[1]
+    """Break titles and labels into lines that end where their panel does.
+
+    Where it saves lines, a label below an axis ends at its right instead of being centered.
+    """
+    left, right, *_ = labels(grid)
     for axes, (_, column) in zip(grid.panels, grid.places, strict=True):
         figure: Any = axes.get_figure(root=True)
         inner = axes.get_window_extent().width / figure.dpi
-        sides = [axes._left_title, axes._right_title]  # type: ignore[attr-defined]
-        for text in (axes.title, axes.xaxis.label, *sides):
-            room = inner + right[column] * (1 if text in sides else 2)
-            letters = int(LETTERS * 8 / float(text.get_fontsize()) * room)
-            if text.get_fontweight() == "bold":
-                letters = int(0.85 * letters)
-            lines = TOGETHER.sub("\N{NO-BREAK SPACE}", text.get_text()).split("\n")
-            wrapped = [fill(line, max(12, letters), break_on_hyphens=False) for line in lines]
-            text.set_text("\n".join(wrapped))
+        for text in (axes._left_title, axes._right_title):  # type: ignore[attr-defined]
+            wrap(text, inner + right[column])
+        wrap(axes.title, inner + 2 * right[column])
+        label = axes.xaxis.label
+        centered, ended = inner + 2 * right[column], inner + left[column]
+        if fitted(label, ended).count("\n") < fitted(label, centered).count("\n"):
+            label.set(x=1, ha="right")
+            centered = ended
+        wrap(label, centered)
+
+
+def wrap(text: Text, room: float) -> None:
+    """Break a text into lines of so many inches."""
+    text.set_text(fitted(text, room))
+
+
+def fitted(text: Text, room: float) -> str:
+    """What a text shows in lines of so many inches."""
+    letters = int(LETTERS * 8 / float(text.get_fontsize()) * room)
+    if text.get_fontweight() == "bold":
+        letters = int(0.85 * letters)
+    lines = TOGETHER.sub("\N{NO-BREAK SPACE}", text.get_text()).split("\n")
+    return "\n".join(fill(line, max(12, letters), break_on_hyphens=False) for line in lines)
 
 
 def fit_legends(figure: Figure, grid: Grid) -> None:
