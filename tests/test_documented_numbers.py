@@ -171,6 +171,22 @@ def kodak24_error() -> Iterator[str]:
     yield f"its gain of noise changes by up to {noise}"
 
 
+def bundled_linear() -> Iterator[str]:
+    frame = pd.read_csv(NUMBERS / "linear.csv").set_index(["model", "noise"])
+    assert set(frame.photographs) == {4} and set(frame.dimensions) == {768}
+    size = {
+        place: f"{row.effective_dimension:.0f} [{row.effective_dimension_low:.0f}, "
+        f"{row.effective_dimension_high:.0f}]"
+        for place, row in frame.iterrows()
+    }
+    known, strong = ([size[model, f"gaussian:{level}"] for model in PAIR] for level in (15, 50))
+    yield f"is {known[0]} in the baseline under `gaussian:15` and {strong[0]} under"
+    yield f"in the masked network {known[1]} and {strong[1]}"
+    row = frame.loc[("baseline", "poisson:3.5")]
+    below = f"{-row.sure_error:.0f} [{-row.sure_error_high:.0f}, {-row.sure_error_low:.0f}]"
+    yield f"SURE is {below} squared levels below the baseline's error of {row.mse:.0f}"
+
+
 def kodak24_causal() -> Iterator[str]:
     def share(*values: float) -> list[str]:
         return [f"{value:.2f}".replace("0.", ".").replace("-", "−") for value in values]
@@ -198,7 +214,7 @@ def decibels() -> Iterator[str]:
 
 SOURCES: list[tuple[str, Callable[[], Iterator[str]]]] = [
     *(("cka", source) for source in (layers_by_cka, unrelated_data)),
-    *(("why-it-fails", source) for source in (kodak24_error, kodak24_causal)),
+    *(("why-it-fails", source) for source in (kodak24_error, kodak24_causal, bundled_linear)),
     *(("windows/generalization", source) for source in (generalization, decibels)),
     *(
         (f"windows/{source.__name__}", source)
