@@ -154,7 +154,10 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message}{self._meant(message)}; see {self.prog} --help")
 
     def _meant(self, message: str) -> str:
-        """The option that an unknown one is close to, for the end of a message; "" if none is."""
+        """What unknown arguments may have meant, for the end of a message; "" if nothing is."""
+        words = message.removeprefix("unrecognized arguments: ").split()
+        if message.startswith("unrecognized") and not any(word[0] == "-" for word in words):
+            return f"; expected {self.arguments or self._positional() or 'options alone'}"
         known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
         for word in message.split() if message.startswith("unrecognized") else []:
             if word.startswith("--") and (close := close_to(word[2:].partition("=")[0], known)):

@@ -51,6 +51,11 @@ def absent(path: Path, kind: str) -> str:
     ('no file matches *.pgn', '/absent/a: no such folder')
     """
     if glob.has_magic(str(path)):
-        return f"no file matches {path}"
+        matching = sorted(glob.glob(str(path)))  # noqa: PTH207
+        if not matching:
+            return f"no file matches {path}"
+        one = Path(matching[0])
+        example = one.parent if "folder" in kind else one
+        return f"{path}: a pattern; expected one {kind}, such as {example}"
     found = " or ".join(map(str, near(path)))
     return f"{path}: no such {kind}" + (f"; did you mean {found}?" if found else "")

@@ -10,6 +10,7 @@ import pytest
 
 from analysis.commands import checks
 from analysis.commands.settings import Settings
+from mtd import denoise
 from mtd.utils import near_paths, output_folders
 from mtd.utils.errors import BadInput
 from tests.helpers.processes import fresh
@@ -141,6 +142,21 @@ def test_near_paths(tmp_path, monkeypatch):
     assert near_paths.near(Path("photo/kodak/a.png")) == [Path("photos/kodak/a.png")]
     assert near_paths.near(Path("photos/kodk/a.png")) == [Path("photos/kodak/a.png")]
     assert near_paths.near(Path("photo/kodak/b.png")) == []
+
+
+def test_a_pattern_where_one_place_is_expected(tmp_path, monkeypatch):
+    """In quotes, or more files than a command takes."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Path("photos", name).touch()
+    pattern = Path("photos/*.png")
+    said = "photos/*.png: a pattern; expected one folder, such as photos"
+    assert near_paths.absent(pattern, "folder") == said
+    said = "photos/*.png: a pattern; expected one file, such as photos/a.png"
+    assert near_paths.absent(pattern, "file") == said
+    with pytest.raises(BadInput, match=r"arguments: out; expected MODEL INPUT OUTPUT; see"):
+        denoise.parser().parse_args(["masked.pth", "photos/a.png", "photos/b.png", "out"])
 
 
 def test_output_folders(tmp_path):
