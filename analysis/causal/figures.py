@@ -32,6 +32,9 @@ WORDS = {
     ALL: "branches",
 }
 
+NO_VALUE = "no value"
+"""What is written where no branch has a value, as where no error is to be removed."""
+
 TICKS = 30
 """Most branches whose names are on the axis."""
 
@@ -122,6 +125,10 @@ def draw(axes: Axes, part: pd.DataFrame, models: Sequence[str], column: str) -> 
     names = {str(model): list(rows.branch) for model, rows in part.groupby("model", sort=False)}
     alike = len({tuple(own) for own in names.values()}) == 1
     places = axis_of(next(iter(names.values()))) if alike else {}
+    if part[column].isna().all():
+        middle = {"transform": axes.transAxes, "ha": "center", "va": "bottom"}
+        axes.text(0.5, 0.5, NO_VALUE, fontsize=8, **middle)  # type: ignore[arg-type]
+        axes.set_xlim(-0.5, max(places.values(), default=0.5) + 0.5)
     for (model, kind), rows in part.groupby(["model", "kind"], sort=False):
         if "status" in rows:
             rows = rows[rows.status != WHOLE]

@@ -91,5 +91,11 @@ def logged(crops: Any) -> str:
 def listing(
     what: str, names: Any, between: str = ", ", shown: Callable[[object], str] = str
 ) -> str:
-    """Names after what they are; "" if there are none."""
-    return f"{what}: {between.join(map(shown, names))}." if names else ""
+    """Names after what they are; "" if there are none.
+
+    >>> listing("Models", ["a", "b"]), listing("Models", ["a, step 1", "a, step 2"])
+    ('Models: a, b.', 'Models: a, step 1; a, step 2.')
+    """
+    texts = [shown(name) for name in names]
+    between = "; " if any(between in text for text in texts) else between
+    return f"{what}: {between.join(texts)}." if texts else ""
