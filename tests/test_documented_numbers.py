@@ -187,6 +187,23 @@ def bundled_linear() -> Iterator[str]:
     yield f"SURE is {below} squared levels below the baseline's error of {row.mse:.0f}"
 
 
+def kodak24_measures() -> Iterator[str]:
+    def with_interval(row: pd.Series) -> str:
+        return f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+
+    frame = pd.read_csv(NUMBERS / "measures.csv")
+    assert set(frame.photographs) == {12}
+    for measure, part in frame.groupby("measure"):
+        rows = part.set_index("compared")
+        own = rows.loc[[*PAIR]]
+        controls = [
+            ", ".join(f"{value:.3f}" for value in own[name]) for name in ("floor", "untrained")
+        ]
+        cells = [with_interval(rows.loc[model]) for model in PAIR]
+        yield f"| `{measure}` | {' | '.join(cells)} |"
+        yield f"| {' | '.join(controls)} | {with_interval(rows.loc['models'])} |"
+
+
 def kodak24_causal() -> Iterator[str]:
     def share(*values: float) -> list[str]:
         return [f"{value:.2f}".replace("0.", ".").replace("-", "−") for value in values]
@@ -214,7 +231,10 @@ def decibels() -> Iterator[str]:
 
 SOURCES: list[tuple[str, Callable[[], Iterator[str]]]] = [
     *(("cka", source) for source in (layers_by_cka, unrelated_data)),
-    *(("why-it-fails", source) for source in (kodak24_error, kodak24_causal, bundled_linear)),
+    *(
+        ("why-it-fails", source)
+        for source in (kodak24_error, kodak24_causal, kodak24_measures, bundled_linear)
+    ),
     *(("windows/generalization", source) for source in (generalization, decibels)),
     *(
         (f"windows/{source.__name__}", source)
