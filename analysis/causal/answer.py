@@ -30,5 +30,6 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
         found.add(verdict(top["band_low"], top["band_high"], int(top["photographs"])))
     evidence = found.pop() if len(found) == 1 else "not shown"
     end = {"too few images": ": too few images to tell"}.get(evidence, f": {evidence}")
-    text = f"The largest share of the error that one branch undoes is {listed(each[:MOST])}"
+    what = "The largest share of the additional error that patching one branch removes"
+    text = f"{what} is {listed(each[:MOST])}"
     return Answer(text, evidence, "largest recovery", values, end)

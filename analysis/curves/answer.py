@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.text.answers import Answer
 from analysis.text.markdown import code, listed, number
-from analysis.text.rows import records
+from analysis.text.rows import Row, records
 
 MOST = 3
 """Up to so many runs are named."""
@@ -20,16 +20,16 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     rows = [r for r in records(frames["summary"]) if math.isfinite(r["best_out_psnr"])]
     if not rows:
         return Answer("No PSNR under unseen noise was logged")
-    early = [row for row in rows if row["best_out_step"] < row["last_out_step"]]
-    each = [
-        f"{code(row['run'])} at step {row['best_out_step']:,.0f} of {row['last_out_step']:,.0f}"
-        for row in rows[:MOST]
-    ]
+    each = [f"{place(row)} in {code(row['run'])}" for row in rows[:MOST]]
     more = f" and {len(rows) - MOST} more" if len(rows) > MOST else ""
-    what = "PSNR under unseen noise is best before the end of training"
-    if not early:
-        what = "PSNR under unseen noise is best at the end of training"
-    elif len(early) < len(rows):
-        what = "PSNR under unseen noise does not rise to the end of every training"
+    what = "In the training log, PSNR under unseen noise is highest"
     values = {str(row["run"]): number(row["best_out_psnr"]) for row in rows}
-    return Answer(f"{what}: {listed(each)}{more}", "", "best PSNR, unseen (dB)", values)
+    return Answer(f"{what} {listed(each)}{more}", "", "best PSNR, unseen (dB)", values)
+
+
+def place(row: Row) -> str:
+    """Where a run's PSNR under unseen noise is highest."""
+    best, last = row["best_out_step"], row["last_out_step"]
+    return (
+        f"at step {best:,.0f} of {last:,.0f}" if best < last else f"at the last step ({last:,.0f})"
+    )

@@ -39,7 +39,10 @@ ELSEWHERE = """\
 distributions.csv also has moments, the fitted shape, and the controls of JS; the intervals of
 kurtosis and shape are too narrow, and cover the true value in 84% of cases or more."""
 
-NARROW = "Intervals of the shape are too narrow: they cover the true value in 84% of cases or more."
+NARROW = (
+    "Nominal 95% intervals of the shape are too narrow: some hold the true value in 84% of cases "
+    "only."
+)
 
 NEAR_0 = (
     "W1 and JS are never below 0 and biased upward near it, so that an interval without 0 shows no "

@@ -122,7 +122,9 @@ def overall(frames: Frames) -> list[str]:
     text = []
     for (a, b), rows in joint.groupby(["model_a", "model_b"], sort=False):
         effect = difference(rows, str(a), str(b))
-        text += [f"Averaged over noises, {effect}."] if effect else []
+        text += (
+            [f"Averaged over {plural(frame.noise.nunique(), 'noise')}, {effect}."] if effect else []
+        )
     return text
 
 

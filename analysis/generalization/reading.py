@@ -243,7 +243,9 @@ def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
     lines = [f"Shown to be better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
     known = {noise: test for noise, test in by_noise.items() if not math.isnan(test.value)}
     if few := {noise: test for noise, test in known.items() if test.undecidable}:
-        lines.append(f"Under {noise_phrases(few, 20)} {too_few(few.values())}.")
+        lines.append(
+            f"No difference can be judged under {noise_phrases(few, 20)}: {too_few(few.values())}."
+        )
     if rest := [noise for noise, test in known.items() if test.verdict == "not shown"]:
         lines.append(f"Not shown under {noise_phrases(rest, 20)}.")
     return lines

@@ -109,12 +109,12 @@ def differences(evidence: Evidence) -> Main:
 
     A point has the color of the model that is ahead; it is hollow where the interval includes 0.
     """
-    best, other = evidence.ranked
-    tests = evidence.tests[best, other]
+    first, second = (name for name in evidence.models if name in evidence.ranked)
+    tests = evidence.tests[first, second]
     names = labels(evidence.tested)
     order = [*(noise for noise in JOINT if noise in tests), *(n for n in names if n in tests)]
     about = facts(evidence.metric)
-    what = f"{about.label} of {best} − {other}"
+    what = f"{about.label} of {first} − {second}"
     figure, axes = frame_of(
         [JOINT.get(noise, names.get(noise, noise)) for noise in order],
         f"{wrapped(what, 52)}{f' ({about.unit})' if about.unit else ''}\n{HOLLOW}",
@@ -127,7 +127,7 @@ def differences(evidence: Evidence) -> Main:
         test = tests[noise]
         if not math.isfinite(test.value):
             continue
-        ahead = best if test.value > 0 else other
+        ahead = first if test.value > 0 else second
         color = str(style(ahead, models)["color"])
         point(axes, place, (test.value, test.low, test.high), color)
         value = number(test.value, about.digits, signed=True)

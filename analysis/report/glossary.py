@@ -80,7 +80,7 @@ TERMS: dict[str, tuple[str, str]] = {
         "",
     ),
     "p after Holm's correction": (
-        "How often photographs alone would make a difference this clear if there were none "
+        "The probability of a difference at least this clear if the models were equally good "
         "(Wilcoxon's signed-rank test), corrected for the number of tests.",
         "https://www.jstor.org/stable/4615733",
     ),
@@ -134,8 +134,8 @@ TERMS: dict[str, tuple[str, str]] = {
         "",
     ),
     "untrained": (
-        "Networks of the same architecture with random weights. A value like theirs is not the "
-        "result of training.",
+        "Networks of the same architecture with random weights. A value like theirs is no "
+        "evidence of an effect of training.",
         "",
     ),
     "Wasserstein distance (W1)": (

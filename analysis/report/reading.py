@@ -63,7 +63,7 @@ AGAINST = tuple(f"{heading} (dB)" for heading in beyond.HEADINGS.values())
 """Columns of how far models are beyond their references."""
 
 HEADS = {
-    "PSNR, trained (dB)": "PSNR, trained",
+    "PSNR, trained (dB)": "PSNR, seen",
     UNSEEN: "unseen",
     "PSNR drop (dB)": "drop",
     ALL: "all noises",
@@ -260,7 +260,9 @@ def leaderboard(path: Path) -> Displayed:
         if name in shown:
             shown[name] = [halved(text) for text in shown[name]]
     about = (
-        "PSNR in dB; ± is half the 95% interval" if BENCHMARK in sections(path) else "All models"
+        "PSNR in dB; ± half-width of the 95% interval; other columns: means over unseen noise"
+        if BENCHMARK in sections(path)
+        else "All models"
     )
     caption = "; ".join([about, *benchmark_metrics.lines(scored)])
     return notebook_output.table(shown, digits, caption, source, help_)

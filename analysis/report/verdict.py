@@ -61,6 +61,9 @@ WORD = re.compile(r"\S*\w\S*")
 
 Frames = Mapping[str, pd.DataFrame]
 
+PARTS = {"leak": "leaks more noise", "damage": "loses more detail"}
+"""The parts of an error, and what a network does that has more of one."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -415,19 +418,31 @@ def two_errors(evidence: Evidence, models: Sequence[str]) -> list[str]:
     frame = evidence.error.get("error_difference")
     if frame is None or len(models) < 2:
         return []
-    words = {"leak": "leaks more noise", "damage": "loses more detail"}
     found: dict[str, list[str]] = {}
     for row in records(frame[frame.noise == MEAN]):
-        if row["measure"] not in words or {row["model_a"], row["model_b"]} != set(models):
+        if row["measure"] not in PARTS or {row["model_a"], row["model_b"]} != set(models):
             continue
         ahead = side(row["low"], row["high"])  # the PSNR of model b that is due to this part
         judged = verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
         if ahead and (evidence.decomposed < ENOUGH or judged == "shown"):
             worse = str(row["model_a"] if ahead > 0 else row["model_b"])
-            found.setdefault(worse, []).append(words[row["measure"]])
+            found.setdefault(worse, []).append(PARTS[row["measure"]])
     order = sorted(found, key=lambda name: found[name])
     texts = [f"{called(name)} {' and '.join(sorted(found[name]))}" for name in order]
-    return [", ".join(texts)] if texts else []
+    where = "" if everywhere(frame, models, found) else "on average "
+    return [where + ", ".join(texts)] if texts else []
+
+
+def everywhere(frame: pd.DataFrame, models: Sequence[str], found: Mapping[str, list[str]]) -> bool:
+    """Whether the same network leaks more, or loses more, under each single noise."""
+    for row in records(frame[(frame.noise != MEAN) & frame.measure.isin(PARTS)]):
+        if {row["model_a"], row["model_b"]} != set(models) or not math.isfinite(row["value"]):
+            continue
+        worse = str(row["model_a"] if row["value"] > 0 else row["model_b"])
+        elsewhere = any(PARTS[row["measure"]] in found[name] for name in found if name != worse)
+        if elsewhere:
+            return False
+    return True
 
 
 def one_error(evidence: Evidence, model: str) -> list[str]:

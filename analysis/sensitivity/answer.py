@@ -10,11 +10,14 @@ from analysis.sensitivity.reading import outputs
 from analysis.text.answers import Answer, between, compared, judged
 from analysis.text.model_differences import ModelDifferences
 from analysis.text.rows import means_by_model
+from analysis.text.terminal import plural
 
 
 def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     """How much of the change that noise makes is left in the output, mean over noises."""
     values = means_by_model(outputs(frames["sensitivity"]), "gain")
     effect = between(ModelDifferences.read(frames, "sensitivity_ratio", ratio=True))
-    what = "What is left of the change by noise in the denoised image (gain)"
+    count = frames["sensitivity"].noise.nunique()
+    over = f", averaged over {plural(count, 'noise')}," if count > 1 else ""
+    what = f"The change of the output by noise, relative to that of the input (gain){over}"
     return compared(what, "gain of the output", values, judged(effect, ratio=True))

@@ -16,6 +16,7 @@ from analysis.text import verdicts
 from analysis.text.markdown import bounded, code
 from analysis.text.noise_names import noise_phrases
 from analysis.text.rows import records
+from analysis.text.terminal import plural
 
 MOST = 3
 """Up to so many models, every two of them are compared in sentences."""
@@ -95,7 +96,9 @@ def overall(of: ModelDifferences, rows: pd.DataFrame, digits: int, unit: str) ->
         digits: after the point.
         unit: of differences.
     """
-    where = "Averaged over noises" if (rows.noise == MEAN).all() else "Between models"
+    count = of.rows[of.rows.noise != MEAN].noise.nunique()
+    over = f"Averaged over {plural(count, 'noise')}" if count else "Averaged over noises"
+    where = over if (rows.noise == MEAN).all() else "Between models"
     effects = [(of.effect(row, digits, unit), of.verdict(row)) for row in records(rows)]
     return [f"{where}, {verdicts.joined(effects)}."]
 

@@ -63,7 +63,7 @@ def test_terms_are_in_order_and_short():
 def test_two_models_are_compared_noise_by_noise_and_one_with_its_input():
     evidence = verdict.Evidence.read(EXAMPLE)
     two = figures.main(EXAMPLE)
-    assert two.csv == "generalization/tests.csv" and "+2.55 dB for Gaussian σ = 50" in two.alt
+    assert two.csv == "generalization/tests.csv" and "-2.55 dB for Gaussian σ = 50" in two.alt
     (axes,) = two.figure.axes
     assert len(axes.get_yticks()) == 13  # all noises, and their mean
     assert "Gaussian, σ = 15 (trained)" in [text.get_text() for text in axes.get_yticklabels()]

@@ -104,7 +104,9 @@ def test_the_benchmark_names_the_best_two():
     assert generalization_answer.answer(benchmark({"a": (30.0, 20.0)})).evidence == ""
 
 
-@pytest.mark.parametrize(("best", "words"), [(100, "before the end"), (200, "at the end")])
+@pytest.mark.parametrize(
+    ("best", "words"), [(100, "at step 100 of 200"), (200, "at the last step (200)")]
+)
 def test_curves_say_whether_training_was_stopped_too_late(best, words):
     row = {"run": "a", "best_out_psnr": 25.0, "best_out_step": best, "last_out_step": 200}
     found = curves_answer.answer({"summary": pd.DataFrame([row])})

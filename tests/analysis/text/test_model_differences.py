@@ -53,7 +53,7 @@ def test_a_ratio_is_compared_with_1():
     assert text.endswith(": not shown.")
     halves = {"x": (0.5, 0.4, 0.7), "y": (0.9, 0.7, 1.2), MEAN: (0.7, 0.6, 0.8)}
     first, second = sentences(differences(halves, ratio=True))
-    assert first == "Averaged over noises, `b` / `a` is 0.70 [0.60, 0.80]: shown."
+    assert first == "Averaged over 2 noises, `b` / `a` is 0.70 [0.60, 0.80]: shown."
     assert second.endswith(
         "at once: shown to be lower in `b` under `x`; not shown to differ under `y`."
     )
@@ -62,7 +62,7 @@ def test_a_ratio_is_compared_with_1():
 def test_noise_by_noise_the_bands_decide():
     of = {"x": (1.0, 0.05, 2.0), "y": (1.0, 0.2, 2.0), "z": (-1.0, -2.0, -0.2), MEAN: (0, -1, 1)}
     assert sentences(differences(of)) == [
-        "Averaged over noises, `b` - `a` is +0.00 [-1.00, +1.00]: not shown.",
+        "Averaged over 3 noises, `b` - `a` is +0.00 [-1.00, +1.00]: not shown.",
         "Noise by noise, by intervals that hold for all noises at once: not shown to differ under "
         "`x`; shown to be lower in `a` under `y`; shown to be lower in `b` under `z`.",
     ]
@@ -80,7 +80,7 @@ def test_of_three_models_every_two_are_compared_and_of_more_none():
     three = ModelDifferences(pd.concat(parts, ignore_index=True), "x_difference.csv")
     mean, *each = sentences(three)
     assert mean == (
-        "Averaged over noises, `b` - `a` is +1.00 [+0.50, +1.50] (shown), `c` - `a` is +1.00 "
+        "Averaged over 2 noises, `b` - `a` is +1.00 [+0.50, +1.50] (shown), `c` - `a` is +1.00 "
         "[-0.50, +2.50] (no effect shown) and `c` - `b` is +1.00 [+0.50, +1.50] (shown)."
     )
     assert [text.partition(",")[0] for text in each] == [
