@@ -135,6 +135,16 @@ def test_of_few_photographs_it_speaks_of_these_alone():
     assert "on these photographs, by the interval alone" in verdict.rule(found)
 
 
+def test_a_failure_that_is_not_one_under_each_noise_is_one_on_average():
+    found = evidence(["a", "b"], AHEAD, photographs=4, parts=PARTS)
+    table = found.error["error_difference"]
+    leak = table[table.measure == "leak"].assign(noise="poisson:3.5")
+    for factor, words in ((1, "; b leaks more"), (-1, "; on average b leaks more")):
+        single = leak.assign(**{name: factor * leak[name] for name in ("value", "low", "high")})
+        error = found.error | {"error_difference": pd.concat([table, single])}
+        assert words in plain(verdict.verdict(replace(found, error=error)))
+
+
 def test_each_section_speaks_of_its_own_photographs():
     many, few = (evidence(["a", "b"], AHEAD, photographs=n, parts=PARTS) for n in (24, 4))
     text = plain(verdict.verdict(replace(many, error=few.error)))
