@@ -14,7 +14,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.processes import fresh
 
 PACKAGES = (
-    *("torch", "numpy", "scipy", "scikit-image", "pillow", "safetensors", "tqdm", "pandas"),
+    *("torch", "numpy", "scipy", "scikit-image", "pillow", "safetensors", "pandas"),
     *("matplotlib", "pytest"),
 )
 """What such a machine has, beside what these need."""
