@@ -110,6 +110,7 @@ def arrange(figure: Figure, width: float) -> bool:
         if of is not None and of is not axes:
             axes.set_title(title(of), fontsize=of.title.get_fontsize())
     figure.set_layout_engine("none")
+    label_each(figure, shown)
     label_edges(new, specs, turned, table)
     tops = [bar_on_top(figure, axes) for axes in bars]
     fit_legends(figure, new)
@@ -216,6 +217,18 @@ def shaped(axes: Axes, width: float) -> float:
     """Height of an image of a width that keeps its shape."""
     left, right, bottom, top = axes.images[0].get_extent()
     return width * abs((top - bottom) / (right - left))
+
+
+def label_each(figure: Any, shown: list[Axes]) -> None:
+    """Give the common label of all horizontal axes to the lowest panel of each column."""
+    common = figure.get_supxlabel()
+    if not common:
+        return
+    size = figure._supxlabel.get_fontsize()
+    figure.supxlabel("").set_in_layout(False)
+    lowest = {axes.get_subplotspec().colspan.start: axes for axes in shown}  # type: ignore[union-attr]
+    for axes in lowest.values():
+        axes.set_xlabel(common, fontsize=size)
 
 
 def label_edges(grid: Grid, specs: list[Any], turned: bool, table: bool) -> None:

@@ -178,3 +178,15 @@ def test_heads_of_columns_come_to_each_panel():
         assert axes.get_title()[-1] == str(column) and axes.get_ylabel() == f"model {row}"
         if axes.get_xlabel():
             assert axes.get_xlabel()[-1] == str(row)
+
+
+def test_the_common_label_of_axes_comes_to_panels():
+    figure = new_figure(12, 5)
+    grid = figure.subplots(2, 4, sharex=True)
+    for axes in grid.flat:
+        axes.plot([1, 2])
+        axes.set_title("noise")
+    figure.supxlabel("feature value")
+    page_figure.drawings(figure)
+    assert not figure.get_supxlabel()
+    assert grid[1, 3].get_xlabel() == "feature value"
