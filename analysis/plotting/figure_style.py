@@ -338,7 +338,7 @@ def _thin_names(figure: Figure) -> None:
         axis.set_ticks(places[::each], names[::each])
 
 
-LAYER = re.compile(r"\w+ [\d.]+|[^\s,=]*\.\d\S*")
+LAYER = re.compile(r"\w++ [\d.]++|[^\s,=.]*+(?:\.(?!\d)[^\s,=.]*+)*+\.\d\S*+")
 """Labels of numbered layers, such as "block 1.3" and "model.4"."""
 
 LEAST_LINE = 1.1

@@ -169,7 +169,10 @@ def judged(folder: Path) -> list[str]:
     evidence = Evidence.read(folder)
     if not is_scored(evidence):
         return []
-    return [f"{scope(evidence)}.", rule(evidence), f"*Average*: over {averaged(evidence)}."]
+    lines = [f"{scope(evidence)}.", rule(evidence), f"*Average*: over {averaged(evidence)}."]
+    if max(counts(evidence.about).values(), default=1) == 1:
+        lines.append("Each network is one training: another seed could change the answer.")
+    return lines
 
 
 def is_scored(evidence: Evidence) -> bool:

@@ -221,7 +221,8 @@ def test_means_and_differences_leave_out_photographs_with_all_their_crops():
     change = by_model.a - by_model.b
     low, high = stats.t.interval(0.95, 11, change.mean(), stats.sem(change))
     assert said_of(frame)[0] == (
-        f"Averaged over noises, `b` - `a` is {-change.mean():.2f} [{-high:.2f}, {-low:.2f}]: shown."
+        f"Averaged over 2 noises, `b` - `a` is {-change.mean():.2f} [{-high:.2f}, {-low:.2f}]: "
+        "shown."
     )
     assert "shown to be lower in `b` under no noise and `x`." in said_of(frame)[1]
     reverse = said_of(drawn(24, 12, -1.0))

@@ -80,8 +80,8 @@ def test_one_test_that_cannot_decide_among_others_is_said_to_be_so():
     frames["tests"].loc[frames["tests"].noise == "isp", "photographs"] = 5
     text = said(generalization_reading.noise_by_noise(frames, "psnr"))
     assert text == (
-        "Under camera pipeline too few images to tell (at least 10 photographs). Not shown under "
-        "Poisson α = 3."
+        "No difference can be judged under camera pipeline: too few images to tell (at least 10 "
+        "photographs). Not shown under Poisson α = 3."
     )
 
 

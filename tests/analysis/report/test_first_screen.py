@@ -30,9 +30,9 @@ def test_the_answer_comes_before_everything_else():
 def test_the_verdict_of_a_page_is_its_own_element():
     page = BeautifulSoup(reading.answer(EXAMPLE).data["text/html"], "html.parser")
     assert page.select_one(".verdict").get_text() == verdict.headline(EXAMPLE)
-    beyond, rule, average = (line.get_text() for line in page.select(".evidence p"))
+    beyond, rule, average, single = (line.get_text() for line in page.select(".evidence p"))
     assert "best classical reference" in beyond and "95% interval" in rule
-    assert "kinds of unseen noise" in average
+    assert "kinds of unseen noise" in average and "one training" in single
     scope = page.select_one(".evidence summary").get_text()
     assert "4 photographs; 24 crops of 96 × 96; 12 noises" in scope
     assert "*" not in rule and page.select(".evidence em")
