@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.stats.model_differences import MEAN
+from analysis.stats.model_differences import MEAN, averaged
 from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW
@@ -118,13 +118,11 @@ def overall(frames: Frames) -> list[str]:
             "The differences of PSNR between every two models, and their parts, are in "
             "`error_difference.csv`."
         ]
-    joint = frame[frame.noise == MEAN]
-    text = []
+    joint, text = frame[frame.noise == MEAN], []
+    over = plural(averaged(frame[frame.measure == "psnr"]), "noise")
     for (a, b), rows in joint.groupby(["model_a", "model_b"], sort=False):
         effect = difference(rows, str(a), str(b))
-        text += (
-            [f"Averaged over {plural(frame.noise.nunique(), 'noise')}, {effect}."] if effect else []
-        )
+        text += [f"Averaged over {over}, {effect}."] if effect else []
     return text
 
 

@@ -110,6 +110,18 @@ def shared(values: Mapping[str, Mapping[str, Series]]) -> list[str]:
     return [noise for noise in order if known and all(noise in noises for noises in known)]
 
 
+def averaged(frame: pd.DataFrame) -> int:
+    """The number of noises that a table's means over noises are over; see `shared`.
+
+    >>> of = [("a", "b", "x", 1.0), ("a", "b", "y", math.nan), ("a", "b", MEAN, 1.0)]
+    >>> averaged(pd.DataFrame(of, columns=["model_a", "model_b", "noise", "value"]))
+    1
+    """
+    known = frame[(frame.noise != MEAN) & frame.value.notna()]
+    pairs = known.groupby("noise").size()
+    return int((pairs == len(known.drop_duplicates(["model_a", "model_b"]))).sum())
+
+
 def with_mean(values: Mapping[str, Series], noises: list[str]) -> dict[str, Series]:
     """A model's values, and of several their mean over some noises."""
     own = [values[noise] for noise in noises if noise in values]

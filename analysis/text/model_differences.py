@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.stats.jackknife import ENOUGH
-from analysis.stats.model_differences import MEAN
+from analysis.stats.model_differences import MEAN, averaged
 from analysis.text import verdicts
 from analysis.text.markdown import bounded, code
 from analysis.text.noise_names import noise_phrases
@@ -96,9 +96,9 @@ def overall(of: ModelDifferences, rows: pd.DataFrame, digits: int, unit: str) ->
         digits: after the point.
         unit: of differences.
     """
-    count = of.rows[of.rows.noise != MEAN].noise.nunique()
-    over = f"Averaged over {plural(count, 'noise')}" if count else "Averaged over noises"
-    where = over if (rows.noise == MEAN).all() else "Between models"
+    where = "Between models"
+    if (rows.noise == MEAN).all():
+        where = f"Averaged over {plural(averaged(of.rows), 'noise')}"
     effects = [(of.effect(row, digits, unit), of.verdict(row)) for row in records(rows)]
     return [f"{where}, {verdicts.joined(effects)}."]
 

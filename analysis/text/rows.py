@@ -33,9 +33,27 @@ def ends(frame: pd.DataFrame, column: str) -> tuple[Row, Row]:
 
 
 def means_by_model(frame: pd.DataFrame, column: str) -> dict[str, float]:
-    """The mean of a column over the rows of each model; NaN where one has no value."""
-    means = frame[column].astype(float).groupby(frame.model, sort=False).mean()
+    """The mean of a column over the rows of each model; NaN for one without a value.
+
+    Means over noises are over those under which each model has a value, as differences of models
+    are; see `shared_noises`.
+
+    >>> frame = pd.DataFrame({"model": [*"aabb"], "noise": [*"xyxy"], "v": [1.0, 3, 5, float("nan")]})
+    >>> means_by_model(frame, "v")
+    {'a': 1.0, 'b': 5.0}
+    """
+    models = list(dict.fromkeys(frame.model))
+    if "noise" in frame:
+        frame = frame[frame.noise.isin(shared_noises(frame, column))]
+    means = frame[column].astype(float).groupby(frame.model, sort=False).mean().reindex(models)
     return {str(model): float(value) for model, value in means.items()}
+
+
+def shared_noises(frame: pd.DataFrame, column: str) -> list[str]:
+    """The noises under which each model has a value in a column, models without any left out."""
+    known = frame[frame[column].notna()]
+    of = known.groupby("noise", sort=False).model.nunique()
+    return [str(noise) for noise, models in of.items() if models == known.model.nunique()]
 
 
 def p_values(frame: pd.DataFrame, columns: Sequence[str], digits: int) -> pd.DataFrame:

@@ -105,3 +105,16 @@ def test_runs_without_the_table_say_nothing():
     )
     assert read is not None and read.table == "distributions_difference.csv"
     assert list(read.rows.value) == [0.5]
+
+
+def test_noises_without_a_value_are_not_counted_in_the_mean():
+    of = differences(
+        {
+            "x": (1.0, 0.5, 1.5),
+            "y": (NAN, NAN, NAN),
+            "z": (3.0, 2.5, 3.5),
+            MEAN: (2.0, 1.5, 2.5),
+        }
+    )
+    text = sentences(of)[0]
+    assert text.startswith("Averaged over 2 noises, ")
