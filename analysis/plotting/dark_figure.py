@@ -19,8 +19,8 @@ from matplotlib.text import Text
 
 from analysis.plotting.figure_style import ON_DARK
 
-PAPER, INK = "#14171b", "#e4e7eb"
-"""Of dark pages, as their style sheet has them."""
+GROUND, INK = "#14171b", "#e4e7eb"
+"""Colors of dark pages and of their text, as their style sheet has them."""
 
 GRAY = 0.06
 """Colors whose channels differ by less are gray."""
@@ -78,7 +78,7 @@ def over_picture(artist: Any) -> bool:
 def on_dark(color: Any) -> tuple[float, ...]:
     """What stands for a color, RGBA, on a dark page.
 
-    >>> to_hex(on_dark(to_rgba("white"))) == PAPER, to_hex(on_dark(to_rgba("black"))) == INK
+    >>> to_hex(on_dark(to_rgba("white"))) == GROUND, to_hex(on_dark(to_rgba("black"))) == INK
     (True, True)
     >>> to_hex(on_dark(to_rgba("#1f77b4")))
     '#5aa9e6'
@@ -89,7 +89,7 @@ def on_dark(color: Any) -> tuple[float, ...]:
     known = ON_DARK.get(to_hex(color[:3]))
     if known:
         return to_rgba(known, alpha)
-    paper, ink = np.array(to_rgba(PAPER)[:3]), np.array(to_rgba(INK)[:3])
+    paper, ink = np.array(to_rgba(GROUND)[:3]), np.array(to_rgba(INK)[:3])
     if max(rgb) - min(rgb) < GRAY:
         mixed = ink + (paper - ink) * float(np.mean(rgb))
         return (*map(float, mixed), alpha)
@@ -101,7 +101,7 @@ def on_dark(color: Any) -> tuple[float, ...]:
 
 def contrast(color: tuple[float, ...]) -> float:
     """Contrast of a color with a dark page, by WCAG's formula."""
-    return (luminance(color) + 0.05) / (luminance(to_rgba(PAPER)) + 0.05)
+    return (luminance(color) + 0.05) / (luminance(to_rgba(GROUND)) + 0.05)
 
 
 def luminance(color: tuple[float, ...]) -> float:

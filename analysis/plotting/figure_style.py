@@ -71,8 +71,6 @@ _FONTS = {
     "text.usetex": False,
 }
 
-_INK = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-
 
 @dataclass(frozen=True)
 class Style:
@@ -128,22 +126,6 @@ PAPER = Style(
     titled=False,
     dpi=300,
 )
-
-DARK = Style(
-    "dark",
-    _FONTS
-    | dict.fromkeys(_INK, "#e6e6e6")
-    | {
-        "figure.facecolor": "none",
-        "axes.facecolor": "none",
-        "savefig.facecolor": "none",
-        "savefig.transparent": True,
-        "legend.facecolor": "#222222",
-        "legend.edgecolor": "#666666",
-        "grid.color": "#777777",
-    },
-)
-"""For pages on a dark ground; see `ON_DARK` for colors that figures name themselves."""
 
 ON_DARK = {
     "#1f77b4": "#5aa9e6",

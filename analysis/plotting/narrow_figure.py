@@ -18,6 +18,9 @@ from matplotlib.transforms import Bbox
 
 from analysis.plotting.figure_style import LETTERS
 
+LEAST = 1.2
+"""Width in inches of the axes of a panel, at least: long labels make the figure wider."""
+
 LOWEST = 1.6
 """Height in inches of the axes of a panel, at least."""
 
@@ -164,19 +167,21 @@ def place(figure: Figure, grid: Grid, bars: Sequence[Axes]) -> None:
     below = sum(legend.get_window_extent().height for legend in figure.legends) / figure.dpi
     below += 0.15 if below else 0
     for _ in range(ROUNDS):
-        width = (grid.width - left.sum() - right.sum()) / grid.columns
+        beside = left.sum() + right.sum()
+        width = max(LEAST, (grid.width - beside) / grid.columns)
+        across = beside + grid.columns * width
         heights = np.zeros(grid.rows)
         for axes, (row, _), height in zip(grid.panels, grid.places, grid.heights, strict=True):
             heights[row] = max(heights[row], shaped(axes, width) if height is None else height)
         whole = float((top + heights + bottom).sum()) + below + BAR * len(bars)
-        figure.set_size_inches(grid.width, whole)
+        figure.set_size_inches(across, whole)
         for axes, (row, column) in zip(grid.panels, grid.places, strict=True):
             x = left[: column + 1].sum() + right[:column].sum() + column * width
             y = BAR * len(bars) + (top + heights + bottom)[:row].sum() + top[row] + heights[row]
             axes.set_position(share(x, whole - y, width, heights[row], figure))
         for number, bar in enumerate(bars):
             bar.set_position(
-                share(0.15 * grid.width, whole - BAR * number - 0.5, 0.7 * grid.width, 0.12, figure)
+                share(0.15 * across, whole - BAR * number - 0.5, 0.7 * across, 0.12, figure)
             )
         left, right, top, bottom = labels(grid)
 

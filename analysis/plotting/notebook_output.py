@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.plotting.page_figure import Drawing, caption, drawings
+from analysis.plotting.page_figure import Variant, caption, variants
 from analysis.plotting.pictures import as_pillow
 from analysis.text.markdown import as_html as as_html_text
 from analysis.text.noise_names import noise_label
@@ -47,18 +47,18 @@ def figure(plot: Figure | None, alt: str, csv: str = "") -> Displayed:
         alt: its description, for readers who do not see it.
         csv: the table that it is drawn from, as `cka/cka.csv`: analysis and file.
     """
-    return say([alt]) if plot is None else shown(drawings(plot), alt, csv, caption(plot))
+    return say([alt]) if plot is None else shown(variants(plot), alt, csv, caption(plot))
 
 
 def image(content: bytes, alt: str, csv: str = "") -> Displayed:
     """A figure that is a PNG already; see `figure`."""
-    return shown([Drawing(content)], alt, csv)
+    return shown([Variant(content)], alt, csv)
 
 
-def shown(variants: Sequence[Drawing], alt: str, csv: str, title: str = "") -> Displayed:
-    """Drawings of one figure, of which a notebook shows the first."""
+def shown(drawn: Sequence[Variant], alt: str, csv: str, title: str = "") -> Displayed:
+    """Variants of one figure, of which a notebook shows the first."""
     parts = []
-    for place, variant in enumerate(variants):
+    for place, variant in enumerate(drawn):
         names = [
             "narrow" if variant.narrow else "wide",
             "dark" if variant.dark else "light",
@@ -74,7 +74,7 @@ def shown(variants: Sequence[Drawing], alt: str, csv: str, title: str = "") -> D
     markup = (
         f'<figure class="drawn"{source}><div class="images">{"".join(parts)}</div>{about}</figure>'
     )
-    first = encoded(variants[0].content)
+    first = encoded(drawn[0].content)
     return Displayed({"text/html": markup, "image/png": first, "text/plain": alt})
 
 

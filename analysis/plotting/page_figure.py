@@ -14,7 +14,7 @@ from PIL import Image
 
 from analysis.plotting import narrow_figure
 from analysis.plotting.captions import sentence
-from analysis.plotting.dark_figure import PAPER, dark
+from analysis.plotting.dark_figure import GROUND, dark
 from analysis.plotting.figure_style import take_out_titles, titles
 from analysis.plotting.literal_text import literal
 
@@ -32,7 +32,7 @@ COLORS = 255
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Variant:
     """A figure as PNG.
 
     Attributes:
@@ -53,7 +53,7 @@ def caption(figure: Figure) -> str:
     return " ".join(map(sentence, titles(figure)))
 
 
-def drawings(figure: Figure) -> list[Drawing]:
+def variants(figure: Figure) -> list[Variant]:
     """A figure without its title: wide, and narrow where the wide one does not fit a phone.
 
     Each of them is for light pages, and then for dark ones. The figure may be arranged in fewer
@@ -91,8 +91,8 @@ def smallest(figure: Figure) -> float:
     return min(sizes, default=10.0) * DPI / 72
 
 
-def both(figure: Figure, narrow: bool, scrolls: bool) -> list[Drawing]:
-    """A figure that has been laid out, for light and for dark pages; see `Drawing`."""
+def both(figure: Figure, narrow: bool, scrolls: bool) -> list[Variant]:
+    """A figure that has been laid out, for light and for dark pages; see `Variant`."""
     figure.set_layout_engine("none")
     box = figure.get_tightbbox().padded(0.04)
     options: dict[str, Any] = {
@@ -104,10 +104,10 @@ def both(figure: Figure, narrow: bool, scrolls: bool) -> list[Drawing]:
     light, on_dark = io.BytesIO(), io.BytesIO()
     figure.savefig(light, **options)
     with dark(figure):
-        figure.savefig(on_dark, facecolor=PAPER, **options)
+        figure.savefig(on_dark, facecolor=GROUND, **options)
     return [
-        Drawing(reduced(light.getvalue()), False, narrow, scrolls),
-        Drawing(reduced(on_dark.getvalue(), PAPER), True, narrow, scrolls),
+        Variant(reduced(light.getvalue()), False, narrow, scrolls),
+        Variant(reduced(on_dark.getvalue(), GROUND), True, narrow, scrolls),
     ]
 
 

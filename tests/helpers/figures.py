@@ -41,5 +41,5 @@ def leave_pictures_blank(patch: pytest.MonkeyPatch) -> None:
     """Let notebooks compose their figures, but show a picture of one pixel for each."""
     pixel = io.BytesIO()
     Image.new("L", (1, 1)).save(pixel, "png")
-    blank = [page_figure.Drawing(pixel.getvalue())]
-    patch.setattr(notebook_output, "drawings", lambda figure: blank)
+    blank = [page_figure.Variant(pixel.getvalue())]
+    patch.setattr(notebook_output, "variants", lambda figure: blank)

@@ -99,7 +99,7 @@ def test_a_page_without_a_heading_of_its_own_and_one_with_many():
 
 
 def test_every_picture_is_described_and_has_its_size():
-    pixel = base64.b64encode(page_figure.drawings(drawing())[0].content).decode()
+    pixel = base64.b64encode(page_figure.variants(drawing())[0].content).decode()
     bare = new_code_cell(
         "",
         outputs=[

@@ -70,7 +70,7 @@ class Watched:
             viewport=viewport, offline=True, reduced_motion="reduce", **options
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(5000)
+        self.page.set_default_timeout(60_000)
         self.wrong: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda message: self.wrong.append(message.text))

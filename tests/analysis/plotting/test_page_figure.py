@@ -48,13 +48,13 @@ def lines(count: int, width: float) -> Figure:
     return figure
 
 
-def size(drawing: page_figure.Drawing) -> tuple[int, int]:
+def size(drawing: page_figure.Variant) -> tuple[int, int]:
     return Image.open(io.BytesIO(drawing.content)).size
 
 
 @pytest.mark.parametrize("figure", [maps(), lines(6, 15)], ids=["maps", "lines"])
 def test_text_is_readable_at_every_width(figure):
-    made = page_figure.drawings(figure)
+    made = page_figure.variants(figure)
     assert [(one.narrow, one.dark) for one in made] == [
         (False, False),
         (False, True),
@@ -70,7 +70,7 @@ def test_text_is_readable_at_every_width(figure):
 
 def test_maps_come_one_above_the_other_and_keep_their_labels():
     figure = maps()
-    page_figure.drawings(figure)
+    page_figure.variants(figure)
     shown = narrow_figure.panels(figure)
     lefts = {round(axes.get_position().x0, 3) for axes in shown}
     assert len(lefts) == 1
@@ -98,7 +98,7 @@ def test_rows_become_columns_where_they_fit():
 
 def test_the_title_is_the_caption():
     figure = maps()
-    page_figure.drawings(figure)
+    page_figure.variants(figure)
     assert page_figure.caption(figure) == "Layers of 3 photographs."
     assert not figure.get_suptitle()
 
@@ -106,7 +106,7 @@ def test_the_title_is_the_caption():
 def test_a_figure_that_fits_a_phone_has_no_other_arrangement():
     figure = new_figure(3, 2)
     figure.subplots().plot([1, 2])
-    made = page_figure.drawings(figure)
+    made = page_figure.variants(figure)
     assert [(one.narrow, one.dark, one.scrolls) for one in made] == [
         (False, False, False),
         (False, True, False),
@@ -116,7 +116,7 @@ def test_a_figure_that_fits_a_phone_has_no_other_arrangement():
 def test_what_cannot_be_arranged_keeps_its_size():
     figure = lines(6, 15)
     figure.axes[2].set_title("")
-    made = page_figure.drawings(figure)
+    made = page_figure.variants(figure)
     assert [(one.narrow, one.scrolls) for one in made] == [(False, True)] * 2
 
 
@@ -126,7 +126,7 @@ def test_numbers_on_a_map_are_not_laid_over_each_other():
     axes.imshow(np.eye(12)[:2], aspect="auto")
     for column in range(12):
         axes.text(column, 0, "31.25", ha="center", fontsize=7)
-    made = page_figure.drawings(figure)
+    made = page_figure.variants(figure)
     assert [(one.narrow, one.scrolls) for one in made] == [(False, True)] * 2
 
 
@@ -135,7 +135,7 @@ def test_dark_figures_are_transparent_with_light_text_and_keep_pictures():
     axes = figure.subplots()
     axes.imshow(np.zeros((2, 2)), cmap="gray")
     line = figure.add_axes((0, 0, 0.1, 0.1)).plot([1, 2], color=MODELS[0])[0]
-    light, dark = page_figure.drawings(figure)
+    light, dark = page_figure.variants(figure)
     assert line.get_color() == MODELS[0]
     pixels = np.asarray(Image.open(io.BytesIO(dark.content)).convert("RGBA"))
     assert pixels[0, 0, 3] == 0
@@ -158,7 +158,7 @@ def test_a_panel_gets_no_label_of_another_axis():
         axes.plot([1, 2])
         axes.set_title("level" if name else "no level")
         axes.set_xlabel(name)
-    page_figure.drawings(figure)
+    page_figure.variants(figure)
     assert [axes.get_xlabel() for axes in (first, second, third)] == ["σ", "α", ""]
 
 
@@ -172,7 +172,7 @@ def test_heads_of_columns_come_to_each_panel():
         grid[row, 2].set_xlabel(f"feature {row}")
         for axes in grid[row]:
             axes.plot([1, 2])
-    page_figure.drawings(figure)
+    page_figure.variants(figure)
     for row, column in np.ndindex(2, 4):
         axes = grid[row, column]
         assert axes.get_title()[-1] == str(column) and axes.get_ylabel() == f"model {row}"
@@ -187,6 +187,15 @@ def test_the_common_label_of_axes_comes_to_panels():
         axes.plot([1, 2])
         axes.set_title("noise")
     figure.supxlabel("feature value")
-    page_figure.drawings(figure)
+    page_figure.variants(figure)
     assert not figure.get_supxlabel()
     assert grid[1, 3].get_xlabel() == "feature value"
+
+
+def test_long_names_make_a_figure_wider_and_it_scrolls():
+    figure = new_figure(9, 3)
+    axes = figure.subplots()
+    axes.barh(["a name of a model that is longer than a phone is wide, and more"], [1])
+    made = page_figure.variants(figure)
+    assert [one.scrolls for one in made if one.narrow] == [True, True]
+    assert axes.get_window_extent().width / figure.dpi == pytest.approx(narrow_figure.LEAST)
