@@ -40,8 +40,8 @@ distributions.csv also has moments, the fitted shape, and the controls of JS; th
 kurtosis and shape are too narrow, and cover the true value in 84% of cases or more."""
 
 NARROW = (
-    "Nominal 95% intervals of the shape are too narrow: some hold the true value in 84% of cases "
-    "only."
+    "Nominal 95% intervals of the shape are too narrow: some contain the true value in only "
+    "84% of cases."
 )
 
 NEAR_0 = (

@@ -17,8 +17,8 @@ from analysis.generalization.pairwise_tests import ALL, OUTSIDE
 from analysis.plotting import model_styles
 from analysis.plotting.figure_style import new_figure
 from analysis.plotting.model_styles import style
+from analysis.report.evidence import Evidence
 from analysis.report.settings import BENCHMARK
-from analysis.report.verdict import Evidence
 from analysis.text.markdown import listed, number, side
 from analysis.text.names import wrapped
 from analysis.text.noise_names import noise_label, noise_words

@@ -22,8 +22,9 @@ from analysis.generalization import metrics as benchmark_metrics
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed
-from analysis.report import figures, glossary, verdict
+from analysis.report import basis, figures, glossary, verdict
 from analysis.report import sections as report_sections
+from analysis.report.evidence import Evidence
 from analysis.report.settings import BENCHMARK
 from analysis.text.answers import Answer
 from analysis.text.markdown import code, escaped
@@ -259,12 +260,12 @@ def leaderboard(path: Path) -> Displayed:
     for name in (heads.get(column) for column in AGAINST):
         if name in shown:
             shown[name] = [halved(text) for text in shown[name]]
-    about = (
-        "PSNR in dB; ± half-width of the 95% interval; other columns: means over unseen noise"
-        if BENCHMARK in sections(path)
-        else "All models"
-    )
-    caption = "; ".join([about, *benchmark_metrics.lines(scored)])
+    about = ["All models"]
+    if BENCHMARK in sections(path):
+        about = ["PSNR in dB; ± half-width of the 95% interval", *benchmark_metrics.lines(scored)]
+    if UNSEEN in frame:
+        about.append("columns not in dB: means over unseen noise")
+    caption = "; ".join(about)
     return notebook_output.table(shown, digits, caption, source, help_)
 
 
@@ -327,10 +328,8 @@ def of_models(known: Mapping[str, Any], values: pd.Series, about: Mapping[str, A
 
 def answer(path: Path) -> Displayed:
     """The verdict, and what it rests on."""
-    evidence = verdict.Evidence.read(path)
-    return notebook_output.verdict(
-        verdict.verdict(evidence), verdict.below(path), verdict.judged(path)
-    )
+    evidence = Evidence.read(path)
+    return notebook_output.verdict(verdict.verdict(evidence), basis.below(path), basis.judged(path))
 
 
 def main_figure(path: Path) -> Displayed | None:

@@ -10,36 +10,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import permutations
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from analysis.commands.run_manifest import read_manifest
-from analysis.commands.run_tables import read_tables, reading
+from analysis.commands.run_tables import reading
 from analysis.generalization import beyond
 from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import (
     PairedDifference,
     over_unseen,
-    paired_differences,
 )
 from analysis.generalization.summary import scores_of_models
-from analysis.report import sections
+from analysis.report.evidence import ERROR, Evidence
 from analysis.report.settings import BENCHMARK
 from analysis.stats.jackknife import ENOUGH
 from analysis.stats.model_differences import MEAN
-from analysis.stats.paired_tests import LEVEL
 from analysis.text import noise_groups, verdicts
-from analysis.text.markdown import code, listed, number, plain, side
+from analysis.text.markdown import code, number, plain, side
 from analysis.text.rows import records
-from analysis.text.terminal import plural
-from analysis.text.trainings import counts
-from mtd.loading.classical import CLASSICAL
-from mtd.utils.errors import BadInput
 
 MOST = 40
 """Words of a verdict."""
@@ -54,98 +43,10 @@ WAYS = (*((cap, True) for cap in (None, 5, 4, 3, 2)), *((cap, False) for cap in 
 """Ways to say it, the fullest first: how many noises are named for each model, and whether it is
 said how models fail."""
 
-ERROR = "error"
-"""The section of the error decomposition."""
-
 WORD = re.compile(r"\S*\w\S*")
-
-Frames = Mapping[str, pd.DataFrame]
 
 PARTS = {"leak": "leaks more noise", "damage": "loses more detail"}
 """The parts of an error, and what a network does that has more of one."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The tables that a verdict is read from.
-
-    Attributes:
-        scores: of the benchmark; none without that section.
-        about: the manifest of the benchmark.
-        error: of the error decomposition; none without that section.
-        models: names of the report's models.
-        metric: by which models are compared.
-    """
-
-    scores: Frames
-    about: Mapping[str, Any]
-    error: Frames
-    models: Sequence[str]
-    metric: str = "psnr"
-
-    @classmethod
-    def read(cls, folder: Path) -> Evidence:
-        """The tables in a report's folder."""
-        tables: dict[str, Frames] = {}
-        manifests: dict[str, Mapping[str, Any]] = {}
-        for name in (BENCHMARK, ERROR):
-            try:
-                manifests[name] = read_manifest(folder / name)
-                tables[name] = read_tables(folder / name, sections.records()[name].table_names)
-            except BadInput:
-                manifests[name], tables[name] = {}, {}
-        models = list(next((m["models"] for m in manifests.values() if m.get("models")), ()))
-        found = tables[BENCHMARK].get(BENCHMARK)
-        metrics = [] if found is None else list(dict.fromkeys(found.metric))
-        metric = "psnr" if "psnr" in metrics or not metrics else str(metrics[0])
-        return cls(tables[BENCHMARK], manifests[BENCHMARK], tables[ERROR], models, metric)
-
-    @cached_property
-    def ranked(self) -> list[str]:
-        """The networks, the best first; without references."""
-        if BENCHMARK not in self.scores:
-            return list(self.models)
-        return [str(name) for name in scores_of_models(self.scores, self.metric).model]
-
-    @cached_property
-    def tested(self) -> pd.DataFrame:
-        """The rows of the benchmark's table of noises by the metric."""
-        frame = self.scores["noises"]
-        return frame[frame.metric == self.metric]
-
-    @cached_property
-    def tests(self) -> dict[tuple[str, str], dict[str, PairedDifference]]:
-        """The paired tests of every two networks, in both orders, by noise."""
-        return {
-            (a, b): paired_differences(self.scores["tests"], self.metric, a, b)
-            for a, b in permutations(self.ranked, 2)
-        }
-
-    @cached_property
-    def photographs(self) -> int:
-        """Photographs of the benchmark, the smallest number where it differs between noises."""
-        return fewest([self.tested] if BENCHMARK in self.scores else [])
-
-    @cached_property
-    def decomposed(self) -> int:
-        """Photographs of the error decomposition, the smallest number where it differs."""
-        return fewest([frame for frame in self.error.values() if "photographs" in frame])
-
-    @cached_property
-    def few(self) -> bool:
-        """Whether the benchmark rests on too few photographs for something to be shown."""
-        weak = any(
-            test.undecidable
-            for of in (self.tests.values() if BENCHMARK in self.scores else ())
-            for test in of.values()
-            if math.isfinite(test.value)
-        )
-        return weak or self.photographs < ENOUGH
-
-
-def fewest(frames: Sequence[pd.DataFrame]) -> int:
-    """The smallest number of photographs in some tables; 0 for none."""
-    return min((int(frame.photographs.min()) for frame in frames if len(frame)), default=0)
 
 
 def headline(folder: Path) -> str:
@@ -156,28 +57,6 @@ def headline(folder: Path) -> str:
     """
     with reading(folder):
         return plain(verdict(Evidence.read(folder)))
-
-
-def below(folder: Path) -> list[str]:
-    """What stands below the verdict: how far networks are beyond a classical reference."""
-    evidence = Evidence.read(folder)
-    return references(evidence) if is_scored(evidence) else []
-
-
-def judged(folder: Path) -> list[str]:
-    """What the verdict rests on: its scope, the rule of evidence, and what the average is over."""
-    evidence = Evidence.read(folder)
-    if not is_scored(evidence):
-        return []
-    lines = [f"{scope(evidence)}.", rule(evidence), f"*Average*: over {averaged(evidence)}."]
-    if max(counts(evidence.about).values(), default=1) == 1:
-        lines.append("Each network is one training: another seed could change the answer.")
-    return lines
-
-
-def is_scored(evidence: Evidence) -> bool:
-    """Whether networks were scored."""
-    return BENCHMARK in evidence.scores and bool(evidence.ranked)
 
 
 def count(text: str) -> int:
@@ -460,80 +339,3 @@ def one_error(evidence: Evidence, model: str) -> list[str]:
     sides = {side(row["leak_share_low"] - 0.5, row["leak_share_high"] - 0.5) for row in rows}
     what = {1: "mostly leaked noise", -1: "mostly lost detail"}.get(sides.pop(), "")
     return [f"its error under unseen noise is {what}"] if what and not sides else []
-
-
-def references(evidence: Evidence) -> list[str]:
-    """How far each network is beyond the best classical reference, and whether that is shown."""
-    part = beyond.over_unseen(evidence.scores, evidence.metric, beyond.BEST)
-    rows = records(part[part.model.isin(evidence.ranked) & part.gain.notna()])
-    if not rows:
-        return []
-    rows.sort(key=lambda row: -row["gain"])
-    about = facts(evidence.metric)
-    effects = []
-    for row in rows[:FEW]:
-        gain = f"{number(row['gain'], about.digits, signed=True)} {about.unit}".strip()
-        found = verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
-        effects.append((f"{code(row['model'])} {gain}", found))
-    words = {found for _, found in effects}
-    each = listed(
-        [text if len(words) == 1 else f"{text} ({found})" for text, found in effects], FEW
-    )
-    more = f", best {FEW} of {len(rows)} models" if len(rows) > FEW else ""
-    end = f": {words.pop()}" if len(words) == 1 else ""
-    name = in_words(rows[0]["reference"])
-    return [f"Gain over the best classical reference ({name}){more}: {each}{end}."]
-
-
-def in_words(reference: str) -> str:
-    """A classical denoiser in words.
-
-    >>> in_words("classical:median:3"), in_words("classical:blur:0.8"), in_words("classical:tv")
-    ('3 × 3 median', 'Gaussian blur of 0.8 pixels', '`classical:tv`')
-    """
-    kind, _, size = reference.removeprefix(CLASSICAL).partition(":")
-    names = {"median": f"{size} × {size} median", "blur": f"Gaussian blur of {size} pixels"}
-    return names.get(kind, code(reference))
-
-
-def rule(evidence: Evidence) -> str:
-    """The rule of evidence in one line."""
-    about = "photographs"
-    if max(counts(evidence.about).values(), default=1) > 1:
-        about += " and trainings"
-    test = "" if len(evidence.ranked) == 1 else f", p < {LEVEL:g} after Holm's correction"
-    weak = "; *leads*: on these photographs, by the interval alone" if evidence.few else ""
-    least = f"at least {ENOUGH} photographs"
-    return f"*Shown*: a 95% interval over {about} without 0{test}, {least}{weak}."
-
-
-def scope(evidence: Evidence) -> str:
-    """What the verdict is about: photographs, crops and noises."""
-    about, own = evidence.about, of_networks(evidence)
-    of = own.drop_duplicates("noise")
-    crops, sizes = int(of.crops.max()) if "crops" in of else 0, about.get("crop")
-    texts = [plural(evidence.photographs, "photograph")]
-    if crops:
-        texts.append(plural(crops, "crop") + (f" of {sizes} × {sizes}" if sizes else ""))
-    kinds = f"{plural(len(of), 'noise')} of {plural(of.kind.nunique(), 'kind')}"
-    known = own.in_distribution.notna().any()
-    texts.append(kinds + (f", {unseen(own)} unseen in training" if known else ""))
-    several = {name: n for name, n in counts(about).items() if n > 1}
-    if several:
-        texts.append(listed([f"{n} trainings of {code(name)}" for name, n in several.items()]))
-    return "; ".join(texts)
-
-
-def averaged(evidence: Evidence) -> str:
-    """The noises that averages are over."""
-    return "the kinds of unseen noise" if unseen(of_networks(evidence)) else "all noises"
-
-
-def of_networks(evidence: Evidence) -> pd.DataFrame:
-    """The scores of the networks that are compared, under each noise."""
-    return evidence.tested[evidence.tested.model.isin(evidence.ranked)]
-
-
-def unseen(own: pd.DataFrame) -> int:
-    """The number of noises that no network was trained on."""
-    return int(own.in_distribution.eq(False).groupby(own.noise).all().sum())

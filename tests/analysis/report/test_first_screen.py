@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 
 from analysis.plotting import notebook_output
 from analysis.report import figures, glossary, reading, verdict
+from analysis.report.evidence import Evidence
 from tests.helpers.paths import ROOT
 
 EXAMPLE = ROOT / "reports/example"
@@ -32,7 +33,7 @@ def test_the_verdict_of_a_page_is_its_own_element():
     assert page.select_one(".verdict").get_text() == verdict.headline(EXAMPLE)
     beyond, rule, average, single = (line.get_text() for line in page.select(".evidence p"))
     assert "best classical reference" in beyond and "95% interval" in rule
-    assert "kinds of unseen noise" in average and "one training" in single
+    assert "kinds of unseen noise" in average and "single training run" in single
     scope = page.select_one(".evidence summary").get_text()
     assert "4 photographs; 24 crops of 96 × 96; 12 noises" in scope
     assert "*" not in rule and page.select(".evidence em")
@@ -61,7 +62,7 @@ def test_terms_are_in_order_and_short():
 
 
 def test_two_models_are_compared_noise_by_noise_and_one_with_its_input():
-    evidence = verdict.Evidence.read(EXAMPLE)
+    evidence = Evidence.read(EXAMPLE)
     two = figures.main(EXAMPLE)
     assert two.csv == "generalization/tests.csv" and "-2.55 dB for Gaussian σ = 50" in two.alt
     (axes,) = two.figure.axes
@@ -91,3 +92,14 @@ def test_counts_are_badges(kind):
         f'<ul class="badges"><li class="badge {kind}"><strong>3</strong> of &lt;these&gt;</li></ul>'
     )
     assert shown.data["text/plain"] == "3 of <these>"
+
+
+def test_the_leaderboard_says_what_its_means_are_over_only_where_that_is_so(monkeypatch):
+    def caption() -> str:
+        table = BeautifulSoup(reading.leaderboard(EXAMPLE).data["text/html"], "html.parser")
+        return table.caption.get_text()
+
+    assert "means over unseen noise" in caption()
+    without = reading.scores(EXAMPLE).drop(columns=reading.UNSEEN)
+    monkeypatch.setattr(reading, "scores", lambda path: without)
+    assert "unseen" not in caption()

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.generalization.pairwise_tests import OUTSIDE, paired_differences
-from analysis.report import verdict
-from analysis.report.verdict import Evidence
+from analysis.report import basis, verdict
+from analysis.report.evidence import Evidence
 from analysis.stats.model_differences import MEAN
 from analysis.text.markdown import plain
 from tests.helpers.benchmark_frames import NAN
@@ -132,7 +132,7 @@ def test_of_few_photographs_it_speaks_of_these_alone():
         "No clear winner on average (a +0.3 dB, too few images). On these 4 photographs a leads "
         "under Gaussian 50, Poisson; b under Gaussian 15; b leaks more noise, a loses more detail."
     )
-    assert "on these photographs, by the interval alone" in verdict.rule(found)
+    assert "on these photographs, by the interval alone" in basis.rule(found)
 
 
 def test_a_failure_that_is_not_one_under_each_noise_is_one_on_average():
@@ -162,8 +162,8 @@ def test_of_many_photographs_it_says_what_is_shown():
         "filter. a is better under Gaussian 50, Poisson; b under Gaussian 15. b leaks more "
         "noise, a loses more detail."
     )
-    assert "alone" not in verdict.rule(found)
-    (line,) = verdict.references(found)
+    assert "alone" not in basis.rule(found)
+    (line,) = basis.references(found)
     assert line == (
         "Gain over the best classical reference (3 × 3 median): `a` -1.00 dB and `b` -2.00 dB: "
         "shown."
@@ -209,7 +209,7 @@ def test_a_single_model_is_compared_with_the_best_classical_reference():
 
 def test_reports_without_networks_or_benchmark_have_a_verdict(tmp_path):
     assert verdict.headline(tmp_path) == "No model was scored: this report has no benchmark."
-    assert verdict.below(tmp_path) == verdict.judged(tmp_path) == []
+    assert basis.below(tmp_path) == basis.judged(tmp_path) == []
     assert "Classical denoisers alone" in verdict.verdict(evidence([]))
 
 

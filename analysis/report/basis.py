@@ -1,0 +1,122 @@
+"""What the verdict of a report rests on: references, scope, and the rule of evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.generalization import beyond
+from analysis.generalization.metrics import facts
+from analysis.report.evidence import Evidence
+from analysis.report.settings import BENCHMARK
+from analysis.stats.jackknife import ENOUGH
+from analysis.stats.paired_tests import LEVEL
+from analysis.text import verdicts
+from analysis.text.markdown import code, listed, number
+from analysis.text.rows import records
+from analysis.text.terminal import plural
+from analysis.text.trainings import counts
+from mtd.loading.classical import CLASSICAL
+
+FEW = 4
+"""Up to so many networks are named below the verdict."""
+
+
+def below(folder: Path) -> list[str]:
+    """What stands below the verdict: how far networks are beyond a classical reference."""
+    evidence = Evidence.read(folder)
+    return references(evidence) if is_scored(evidence) else []
+
+
+def judged(folder: Path) -> list[str]:
+    """What the verdict rests on: its scope, the rule of evidence, and what the average is over."""
+    evidence = Evidence.read(folder)
+    if not is_scored(evidence):
+        return []
+    lines = [f"{scope(evidence)}.", rule(evidence), f"*Average*: over {averaged(evidence)}."]
+    if max(counts(evidence.about).values(), default=1) == 1:
+        lines.append("Each network is a single training run: another seed could change the answer.")
+    return lines
+
+
+def is_scored(evidence: Evidence) -> bool:
+    """Whether networks were scored."""
+    return BENCHMARK in evidence.scores and bool(evidence.ranked)
+
+
+def references(evidence: Evidence) -> list[str]:
+    """How far each network is beyond the best classical reference, and whether that is shown."""
+    part = beyond.over_unseen(evidence.scores, evidence.metric, beyond.BEST)
+    rows = records(part[part.model.isin(evidence.ranked) & part.gain.notna()])
+    if not rows:
+        return []
+    rows.sort(key=lambda row: -row["gain"])
+    about = facts(evidence.metric)
+    effects = []
+    for row in rows[:FEW]:
+        gain = f"{number(row['gain'], about.digits, signed=True)} {about.unit}".strip()
+        found = verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
+        effects.append((f"{code(row['model'])} {gain}", found))
+    words = {found for _, found in effects}
+    each = listed(
+        [text if len(words) == 1 else f"{text} ({found})" for text, found in effects], FEW
+    )
+    more = f", best {FEW} of {len(rows)} models" if len(rows) > FEW else ""
+    end = f": {words.pop()}" if len(words) == 1 else ""
+    name = in_words(rows[0]["reference"])
+    return [f"Gain over the best classical reference ({name}){more}: {each}{end}."]
+
+
+def in_words(reference: str) -> str:
+    """A classical denoiser in words.
+
+    >>> in_words("classical:median:3"), in_words("classical:blur:0.8"), in_words("classical:tv")
+    ('3 × 3 median', 'Gaussian blur of 0.8 pixels', '`classical:tv`')
+    """
+    kind, _, size = reference.removeprefix(CLASSICAL).partition(":")
+    names = {"median": f"{size} × {size} median", "blur": f"Gaussian blur of {size} pixels"}
+    return names.get(kind, code(reference))
+
+
+def rule(evidence: Evidence) -> str:
+    """The rule of evidence in one line."""
+    about = "photographs"
+    if max(counts(evidence.about).values(), default=1) > 1:
+        about += " and trainings"
+    test = "" if len(evidence.ranked) == 1 else f", p < {LEVEL:g} after Holm's correction"
+    weak = "; *leads*: on these photographs, by the interval alone" if evidence.few else ""
+    least = f"at least {ENOUGH} photographs"
+    return f"*Shown*: a 95% interval over {about} without 0{test}, {least}{weak}."
+
+
+def scope(evidence: Evidence) -> str:
+    """What the verdict is about: photographs, crops and noises."""
+    about, own = evidence.about, of_networks(evidence)
+    of = own.drop_duplicates("noise")
+    crops, sizes = int(of.crops.max()) if "crops" in of else 0, about.get("crop")
+    texts = [plural(evidence.photographs, "photograph")]
+    if crops:
+        texts.append(plural(crops, "crop") + (f" of {sizes} × {sizes}" if sizes else ""))
+    kinds = f"{plural(len(of), 'noise')} of {plural(of.kind.nunique(), 'kind')}"
+    known = own.in_distribution.notna().any()
+    texts.append(kinds + (f", {unseen(own)} unseen in training" if known else ""))
+    several = {name: n for name, n in counts(about).items() if n > 1}
+    if several:
+        texts.append(listed([f"{n} trainings of {code(name)}" for name, n in several.items()]))
+    return "; ".join(texts)
+
+
+def averaged(evidence: Evidence) -> str:
+    """The noises that averages are over."""
+    return "the kinds of unseen noise" if unseen(of_networks(evidence)) else "all noises"
+
+
+def of_networks(evidence: Evidence) -> pd.DataFrame:
+    """The scores of the networks that are compared, under each noise."""
+    return evidence.tested[evidence.tested.model.isin(evidence.ranked)]
+
+
+def unseen(own: pd.DataFrame) -> int:
+    """The number of noises that no network was trained on."""
+    return int(own.in_distribution.eq(False).groupby(own.noise).all().sum())
