@@ -38,8 +38,8 @@ def means_by_model(frame: pd.DataFrame, column: str) -> dict[str, float]:
     Means over noises are over those under which each model has a value, as differences of models
     are; see `shared_noises`.
 
-    >>> frame = pd.DataFrame({"model": [*"aabb"], "noise": [*"xyxy"], "v": [1.0, 3, 5, float("nan")]})
-    >>> means_by_model(frame, "v")
+    >>> values = {"model": [*"aabb"], "noise": [*"xyxy"], "v": [1.0, 3, 5, float("nan")]}
+    >>> means_by_model(pd.DataFrame(values), "v")
     {'a': 1.0, 'b': 5.0}
     """
     models = list(dict.fromkeys(frame.model))
