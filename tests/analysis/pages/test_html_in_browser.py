@@ -400,9 +400,7 @@ STOPS = """() => [
 MOST_STOPS = 119
 
 
-@pytest.mark.parametrize(
-    "name", ["small", *(pytest.param(name, marks=pytest.mark.slow) for name in STORED)]
-)
+@pytest.mark.parametrize("name", ["small", *STORED])
 def test_a_page_is_accessible(chromium, report, name):
     """Nothing for axe to find in both widths and themes, and few stops of the tab key."""
     path = STORED.get(name, report)
