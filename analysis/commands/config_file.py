@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.run_manifest import MANIFEST, read_log, read_manifest
-from mtd.utils import input_files, output
+from mtd.utils import cli, input_files, output
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -122,12 +122,13 @@ def commands_of(
             words = shlex.split(recorded) if isinstance(recorded, str) else []
         except ValueError:
             raise BadInput(f"{folder}: run.json is damaged (command)") from None
-        if words[:3] == ["python", "-m", parser.module]:
-            found.append(words[3:])
+        start = words[: 2 if words[:1] == ["mtd"] else 3]
+        if cli.starts(parser.module, " ".join(start)):
+            found.append(words[len(start) :])
         elif words:
             raise BadInput(
-                f"{folder}: made by {' '.join(words[:3])}; give it to that command, or a run "
-                f"folder of {parser.prog}"
+                f"{folder}: made by {' '.join(start)}; give it to that command, or a run folder "
+                f"of {parser.prog}"
             )
     return found
 

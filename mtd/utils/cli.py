@@ -216,11 +216,20 @@ SCRIPT = "mtd "
 """How the first argument of a process begins that the console script `mtd` has started."""
 
 
+def starts(module: str, words: str) -> bool:
+    """Whether words begin the command of a module: `mtd NAME`, or `python -m MODULE`.
+
+    >>> starts("analysis.cka", "mtd cka"), starts("analysis.cka", "python -m analysis.srga")
+    (True, False)
+    """
+    name = module.partition(".")[2].replace("_", "-")
+    return words == f"python -m {module}" or words.replace("_", "-") == SCRIPT + name
+
+
 def called(module: str) -> str:
     """The command of a module as this process was started: `mtd NAME`, or `python -m MODULE`."""
-    name = sys.argv[0] if sys.argv and sys.argv[0].startswith(SCRIPT) else ""
-    same = name[len(SCRIPT) :].replace("-", "_") == module.partition(".")[2]
-    return name if same else f"python -m {module}"
+    name = sys.argv[0] if sys.argv else ""
+    return name if starts(module, name) else f"python -m {module}"
 
 
 def renamed(found: re.Match[str]) -> str:
@@ -240,9 +249,9 @@ class Unstored(argparse.Action):
 
 
 def command(module: str, arguments: Sequence[str] | None = None) -> str:
-    """A command line, quoted for a shell; by default that of this process."""
+    """A command line, quoted for a shell, as `called` has it; by default that of this process."""
     given = sys.argv[1:] if arguments is None else arguments
-    return shlex.join(["python", "-m", module, *given])
+    return shlex.join([*called(module).split(), *given])
 
 
 def run(main: Callable[[], None]) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from analysis.compare import command as compare
 from analysis.curves import command as curves
 from analysis.generalization import command as generalization
 from analysis.report import command as report
+from mtd.utils import cli
 from mtd.utils.errors import BadInput
 from tests.helpers.paths import ROOT
 from tests.helpers.run_folders import contents
@@ -128,10 +130,19 @@ def test_what_a_run_is_repeated_with(tmp_path):
     assert expanded("--config", str(run), "--device", "cpu")[-1] == "--crop=16"
 
 
+def test_a_run_is_recorded_and_repeated_as_it_was_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["mtd brightness", "a.pth", "--crop", "16"])
+    assert cli.command("analysis.brightness") == "mtd brightness a.pth --crop 16"
+    assert cli.command("analysis.cka") == "python -m analysis.cka a.pth --crop 16"
+    run = run_folder(tmp_path / "run", cli.command("analysis.brightness"))
+    assert expanded("--config", str(run)) == ["a.pth", "--crop=16"]
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
         ("python -m analysis.cka a.pth", "made by python -m analysis.cka; give it to that command"),
+        ("mtd cka a.pth", "made by mtd cka; give it to that command"),
         ("", "no command line in it, as it was written from Python"),
         (COMMAND + "'a.pth", "run.json is damaged"),
         (COMMAND + "b=hf://o/n:f.pth", "names b=hf://o/n:f.pth, which would be downloaded"),
