@@ -55,10 +55,12 @@ def expanded(parser: ConfiguredParser, arguments: Sequence[str]) -> list[str]:
             f"{place}: needs {' '.join(code)}, which runs code; name it on the command line, if "
             "you trust it"
         )
-    positional = {action.dest for action in parser._actions if not action.option_strings}
-    first = [text for name, texts in read if name in positional for text in texts]
+    positional = [action.dest for action in parser._actions if not action.option_strings]
+    both = [*read, *own]
+    first = [text for dest in positional for name, texts in both if name == dest for text in texts]
     last = [text for name, texts in read if name not in positional for text in texts]
-    rest = [text for name, texts in own if name != "config" for text in texts]
+    kept = [texts for name, texts in own if name not in (*positional, "config")]
+    rest = [text for texts in kept for text in texts]
     flags = [output.FLAG] if output.FLAG in arguments else []
     return [*first, *rest, *last, *flags]
 

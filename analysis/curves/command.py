@@ -8,6 +8,7 @@ are read without a pass.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -26,7 +27,7 @@ from analysis.commands.parser import (
     settings_from,
 )
 from analysis.curves.settings import OF_LOGS, CurvesSettings
-from mtd.utils import cli
+from mtd.utils import cli, messages, near_paths, output_folders
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -294,7 +295,29 @@ def main() -> None:
     check_evaluation_options(arguments)
     output = output_options(arguments, known.command(cli.command("analysis.curves")))
     settings = settings_from(CurvesSettings, arguments)
+    check_places(arguments.runs, arguments.checkpoints)
+    settings.check_names()
+    output_folders.check(output.output_dir)
+    messages.importing(quiet=output.quiet)
     run(arguments.runs, arguments.checkpoints, settings, output)
+
+
+def check_places(runs: Places, checkpoints: Places = ()) -> None:
+    """Check that there are logs and folders of checkpoints, without importing PyTorch.
+
+    Raises:
+        BadInput: there is none of a path.
+    """
+    from analysis.curves.log_readers import EXPECTED
+    from analysis.curves.run_sources import RunSources
+
+    sources = RunSources.of(runs, checkpoints)
+    for path in sources.logs.values():
+        if not os.path.lexists(path):
+            raise BadInput(f"{near_paths.absent(path, 'file or folder')}; {EXPECTED}")
+    for path in sources.checkpoints.values():
+        if not os.path.lexists(path):
+            raise BadInput(near_paths.absent(path, "folder"))
 
 
 def check_evaluation_options(arguments: argparse.Namespace) -> None:

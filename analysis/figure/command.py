@@ -9,22 +9,21 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 from analysis.commands import command, drawing
 from analysis.commands.drawing import Drawing
 from analysis.commands.parser import (
+    ConfiguredParser,
     OutputOptions,
     add_option,
     add_run_options,
     flag_of,
-    settings_from,
 )
-from analysis.commands.registry import analyses
+from analysis.commands.registry import built_in
 from analysis.commands.settings import Settings
 from analysis.figure.presets import PRESETS, Preset, overview
-from mtd.loading import cli_options
-from mtd.utils import cli, messages, output
+from mtd.utils import cli, messages, output, output_folders
 from mtd.utils.errors import BadInput
 
 EXAMPLES = """\
@@ -38,15 +37,16 @@ SHARED = ("images", "crop", "limit", "device")
 """Settings of the analyses that this command has options for."""
 
 
-def parser() -> cli.Parser:
+def parser() -> ConfiguredParser:
     """The command's options."""
-    p = cli.Parser(
+    p = ConfiguredParser(
         "analysis.figure",
         "Draw one of the paper's Figures 11 to 15 of models of your own, with the paper's noises, "
         "for print: PDF and PNG, a caption beside each, and the data. The caption says what "
         "differs from the paper. Other settings: the command of the analysis with --style paper.",
         EXAMPLES,
-        arguments="[NUMBER MODEL [MODEL ...]]",
+        "figure",
+        "[NUMBER MODEL [MODEL ...]]",
     )
     group = p.group("models")
     group.add_argument(
@@ -78,12 +78,13 @@ def main() -> None:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    parsed = parser().parse_args()
+    known = parser()
+    parsed = known.parse_args()
     if parsed.number is None:
         about = {one.number: {"title": one.title, "analysis": one.analysis} for one in found()}
         output.show(overview(), results={"figures": about})
         return
-    run(parsed, cli.command("analysis.figure"))
+    run(parsed, known.command(cli.command("analysis.figure")))
 
 
 def found() -> Sequence[Preset]:
@@ -117,7 +118,6 @@ def run(parsed: Namespace, line: str = "") -> Path:
     if not parsed.models:
         what = "MODEL" if preset.measured else "RUN"
         raise BadInput(f"figure {preset.number}: no {what} given; expected one at least")
-    given: dict[str, Any] = {name: getattr(parsed, name) for name in SHARED if name in parsed}
     written = OutputOptions(
         parsed.output_dir,
         parsed.resume,
@@ -125,37 +125,44 @@ def run(parsed: Namespace, line: str = "") -> Path:
         line,
         drawing=Drawing(parsed.figures, "paper", parsed.latex, preset.note),
     )
-    messages.importing(quiet=parsed.quiet)
-    path = measure(preset, parsed.models, given, written) if preset.measured else None
-    if path is None:
-        path = read(preset, parsed.models, given, written)
+    draw = measure if preset.measured else read
+    path = draw(preset, parsed, written)
     files = [f"{name}.{kind}" for name in preset.figures for kind in parsed.figures]
     there = [str(path / name) for name in files if (path / name).is_file()]
     messages.note(f"figure {preset.number}: {', '.join(there)}", quiet=parsed.quiet)
     return path
 
 
-def measure(
-    preset: Preset, models: Sequence[str], given: dict[str, Any], written: OutputOptions
-) -> Path:
-    """Run the analysis of a figure; returns the run folder."""
-    analysis = analyses()[preset.analysis]
-    options = command.parser(analysis).parse_args([*models, *preset.options])
-    settings = replace(settings_from(analysis.settings, options), **given)
-    return command.run(analysis, cli_options.resolve_requests(options), settings, written)
+def measure(preset: Preset, parsed: Namespace, written: OutputOptions) -> Path:
+    """Run the analysis of a figure; returns the run folder.
+
+    Raises:
+        BadInput: options or models that cannot be used.
+    """
+    analysis = built_in(preset.analysis)
+    options = command.parser(analysis).parse_args([*parsed.models, *preset.options])
+    given = {name: getattr(parsed, name) for name in SHARED if name in parsed}
+    vars(options).update(given, output_dir=parsed.output_dir)
+    request = command.checked(analysis, options, written.command)
+    messages.importing(quiet=parsed.quiet)
+    return command.run(*request._replace(output=written))
 
 
-def read(
-    preset: Preset, runs: Sequence[str], given: dict[str, Any], written: OutputOptions
-) -> Path:
+def read(preset: Preset, parsed: Namespace, written: OutputOptions) -> Path:
     """Draw the curves of training runs; returns the run folder.
 
     Raises:
-        BadInput: options for what is not computed here.
+        BadInput: options for what is not computed here, or runs that cannot be read.
     """
     from analysis.curves import command as curves
 
     flags = {item.name: flag_of(item) for item in fields(Settings)}
-    for name in given:
-        raise BadInput(f"{flags[name]}: figure {preset.number} reads logs, and computes nothing")
-    return curves.run(list(runs), output=written)
+    for name in SHARED:
+        if name in parsed:
+            raise BadInput(
+                f"{flags[name]}: figure {preset.number} reads logs, and computes nothing"
+            )
+    curves.check_places(parsed.models)
+    output_folders.check(parsed.output_dir)
+    messages.importing(quiet=parsed.quiet)
+    return curves.run(parsed.models, output=written)

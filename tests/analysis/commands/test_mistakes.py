@@ -78,6 +78,19 @@ MISTAKES = {
     "analysis.report masked.pth --format htm": "--format htm: did you mean html?",
     "analysis.report --verify rnu.toml": "rnu.toml: no such report; did you mean run.toml?; give "
     "its folder or its page, report.html",
+    "analysis.figure 12 baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
+    "analysis.figure 12 masked.pth --images photso": "photso: no such folder; did you mean photos?",
+    "analysis.figure 12 masked.pth --output-dir notes.txt": "notes.txt is a file: --output-dir is "
+    "a folder",
+    "analysis.figure 13 photso": "photso: no such file or folder; did you mean photos?; expected a "
+    "folder of mtd.train (log.csv), TensorBoard events (events.out.tfevents.*), or a text log of "
+    "KAIR or BasicSR",
+    "analysis.curves photso": "photso: no such file or folder; did you mean photos?; expected a "
+    "folder of mtd.train (log.csv), TensorBoard events (events.out.tfevents.*), or a text log of "
+    "KAIR or BasicSR",
+    "analysis.curves --checkpoints photso": "photso: no such folder; did you mean photos?",
+    "analysis.curves photos --output-dir notes.txt": "notes.txt is a file: --output-dir is a "
+    "folder",
     "analysis.compare_cards crad": "crad: no such card; expected a folder with result.json",
     "mtd.models baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
     "mtd.denoise masked.pth photso out": "photso: no such file or folder; did you mean photos?",

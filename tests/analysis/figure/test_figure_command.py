@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from analysis.commands import command
 from analysis.commands.parser import settings_from
 from analysis.commands.registry import analyses
-from analysis.figure.command import main
+from analysis.figure.command import main, parser
 from analysis.figure.presets import LEVELS, PRESETS
 from analysis.findings import published
 
@@ -43,6 +44,27 @@ def test_presets_are_options_of_their_analyses(number: int):
     parsed = command.parser(analysis).parse_args(["baseline.pth", *preset.options])
     settings = settings_from(analysis.settings, parsed)
     assert set(preset.options[1::2]) >= {spec for spec in settings.noises or () if ":" in spec}
+
+
+def test_options_stand_anywhere_and_take_several_values(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    given = ["12", "--limit", "3", "plain.pth", "--images", "a", "b", "hidden.pth"]
+    parsed = parser().parse_args(given)
+    assert (parsed.number, parsed.models) == ("12", ["plain.pth", "hidden.pth"])
+    assert (parsed.limit, parsed.images) == (3, ["a", "b"])
+
+
+def test_a_figure_is_drawn_again_of_its_run_folder(tmp_path: Path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"analysis": "cka", "device": "cpu"}))
+    line = "mtd figure 12 plain.pth hidden.pth --limit 3 --output-dir x"
+    (tmp_path / "run.json").write_text(json.dumps({"runs": [{"command": line}]}))
+    known = parser()
+    parsed = known.parse_args(["--config", str(tmp_path), "--limit", "2"])
+    assert (parsed.number, parsed.models) == ("12", ["plain.pth", "hidden.pth"])
+    assert (parsed.limit, parsed.device, parsed.output_dir) == (2, "cpu", None)
+    assert known.parse_args(["14", "--config", str(tmp_path)]).number == "14"
 
 
 def test_levels_are_those_of_the_paper():
