@@ -147,13 +147,15 @@ def show(
 ) -> None:
     """Print text, or with `--json` add the same to the object; called once or several times.
 
+    It is the result of what was done until then, whose progress is not shown any longer.
+
     Args:
         text: what is printed without `--json`.
         run, results, sentences, files: see `add`.
     """
+    progress.end()
     if _current is None:
-        with progress.hidden():
-            print(printable(text), flush=True)
+        print(printable(text), flush=True)
     add(run=run, results=results, sentences=sentences, files=files)
 
 

@@ -119,6 +119,8 @@ class Progress:
 
     def text(self) -> str:
         """The present step in words, with its count and the time that it takes still."""
+        if self.place < 0 and not self.detail:
+            return ""
         step = self.steps[self.place] if self.place >= 0 else ""
         place = f"{self.place + 1}/{len(self.steps)} " if step and len(self.steps) > 1 else ""
         label = ": ".join(filter(None, [step, self.detail]))
@@ -143,8 +145,8 @@ class Progress:
         return left(elapsed / made * (self.total - self.done))
 
     def draw(self, force: bool = True) -> None:
-        """Draw the bar with the present text; not without a terminal."""
-        if not self.terminal:
+        """Draw the bar with the present text; not without a terminal, nor between steps."""
+        if not self.terminal or not self.text():
             return
         now = self.clock()
         if not force and now - self.shown < 0.1:
@@ -199,6 +201,12 @@ class Progress:
         finally:
             if locked:
                 self.lock.release()
+
+    def end(self) -> None:
+        """Remove the bar until another step begins."""
+        with self.alone():
+            self.place, self.detail, self.extra, self.total = -1, "", "", None
+            self.close()
 
     def close(self) -> None:
         """Remove the bar."""
@@ -282,6 +290,12 @@ def track(items: Iterable[Item], total: int, label: str, unit: str) -> Iterator[
     for item in items:
         yield item
         advance()
+
+
+def end() -> None:
+    """Say that the steps are done: no bar is drawn any more, unless another step begins."""
+    if _current is not None:
+        _current.end()
 
 
 @contextmanager

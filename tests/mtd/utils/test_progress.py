@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mtd.utils import messages, progress
+from mtd.utils import messages, output, progress
 from mtd.utils.progress import EVERY, Progress, running
 
 
@@ -83,6 +83,27 @@ def test_at_a_terminal_a_bar_is_drawn_removed_for_messages_and_at_the_end(monkey
     assert "2/3 running the networks: other" in text
     lines = [line.rpartition(progress.CLEAR)[2] for line in text.split("\r\n")]
     assert "a note" in lines and "the end" in lines, lines  # after the bar, which is gone
+
+
+def test_after_a_result_no_bar_is_drawn(monkeypatch, capsys):
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with running(STEPS):
+            progress.step("statistics", 4)
+            output.show("a result")
+            messages.say("a note")
+            progress.advance()
+            progress.step("loading")
+        messages.say("the end")
+        terminal.flush()
+        text = ""
+        while "the end" not in text:
+            text += os.read(ours, 2**16).decode()
+    os.close(ours)
+    assert capsys.readouterr().out == "a result\n"
+    before, after = text.split("a note")
+    assert "statistics" in before and "statistics" not in after and "loading" in after
 
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()])
