@@ -174,17 +174,27 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
                 if output.printed:
                     printed.show(folder.path, job.analysis, text)
                     if not output.quiet:
-                        ended(folder.path, job.analysis)
+                        ended(folder.path, job.analysis, text)
     return folder.path
 
 
-def ended(folder: Path, analysis: Analysis) -> None:
-    """Say at the end, on stderr, what matters most, how long it took, and where to look first."""
-    from analysis.commands import printed
+def ended(folder: Path, analysis: Analysis, text: str) -> None:
+    """Say at the end, on stderr, what matters most, how long it took, and where to look first.
 
-    headline, files = printed.headline(folder, analysis), printed.first_files(folder, analysis)
+    Args:
+        folder: of the run.
+        analysis: that ran.
+        text: that was printed before; what of it can still be seen is not said again.
+    """
+    from analysis.commands import printed
+    from analysis.commands.result import WIDTH
+    from analysis.text.terminal import filled
+
+    headline = filled(printed.headline(folder, analysis), WIDTH)
+    files = printed.first_files(folder, analysis)
     look = ", then ".join(str(folder / name) for name in files) or folder
-    messages.say(f"\n{headline}\ndone in {progress.spent()}; look first at {look}")
+    said = "" if printed.on_screen(text, headline) else f"{headline}\n"
+    messages.say(f"\n{said}done in {progress.spent()}; look first at {look}")
 
 
 def compute(job: AnalysisJob, folder: Any = None, quiet: bool = False) -> Mapping[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1000
 """Rows of the longest table that is printed; of a longer one, its file is named."""
+
+
+AFTER = 6
+"""Lines of a terminal with what follows a text: where it is written, time, where to look."""
 
 
 def show(path: Path, analysis: Analysis, text: str) -> None:
@@ -40,6 +46,17 @@ def headline(path: Path, analysis: Analysis) -> str:
     frames, manifest = read_tables(path, analysis.all_table_names), read_manifest(path)
     sentences = (analysis.main_sentences or analysis.sentences)(frames, manifest)
     return plain(sentences[0]) if sentences else analysis.title
+
+
+def on_screen(text: str, sentence: str) -> bool:
+    """Whether a sentence of the text that `show` has printed can still be seen at a terminal."""
+    found = text.rfind(sentence)
+    try:
+        terminal = found >= 0 and sys.stdout.isatty()
+        lines = os.get_terminal_size(sys.stdout.fileno()).lines if terminal else 0
+    except (OSError, ValueError):  # closed
+        return False
+    return text.count("\n", found) + AFTER < lines
 
 
 def first_files(path: Path, analysis: Analysis) -> list[str]:
