@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
+from analysis.error import causes
 from analysis.stats.model_differences import MEAN, averaged
 from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
@@ -30,9 +32,9 @@ MSE, in squared 8-bit levels of outputs that are neither clipped nor rounded, is
 (bias², the part of the error that is the same under every draw of the noise), leak (variance over
 draws of the noise) and masks (variance over random masks). PSNR in dB is that of the mean MSE, not
 the mean of the images' PSNRs; "no leak" is the PSNR with damage alone, "no damage" the PSNR with
-leak and masks alone. In differences of PSNR, leak includes the variance over masks. noise left:
-leak divided by the variance of the noise in the input. cutoff: the frequency in cycles per pixel
-above which the gain of image content stays below 1/√2 (half the power)."""
+leak and masks alone. In differences of PSNR, leaked noise includes the variance over masks. noise
+left: leak divided by the variance of the noise in the input. cutoff: the -3 dB cutoff frequency of
+image content in cycles per pixel, above which its gain stays below 1/√2 (half the power)."""
 
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
@@ -40,7 +42,6 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return [
         *main(frames),
         *cutoffs(frames["error"]),
-        *by_noise(frames),
         *averaging(frames),
         *residuals(frames["residual"]),
         *notes(frames, manifest),
@@ -52,8 +53,8 @@ def main(frames: Frames) -> list[str]:
     """What the error consists of, what makes models differ, and whether the filter is fixed."""
     return [
         *shares(frames["error"]),
-        *at_reference(frames),
         *overall(frames),
+        *why(frames),
         *filters(frames),
     ]
 
@@ -140,68 +141,25 @@ def difference(rows: pd.DataFrame, a: str, b: str) -> str:
         row = of[name]
         return verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
 
-    parts = [(f"{effect('damage')} from damage", found("damage"))]
-    parts.append((f"{effect('leak')} from leak", found("leak")))
+    parts = [(f"{effect('damage')} due to lost detail", found("damage"))]
+    parts.append((f"{effect('leak')} due to leaked noise", found("leak")))
     judged = verdicts.joined([(f"PSNR {effect('psnr')}", found("psnr")), *parts])
     return f"{code(b)} - {code(a)}: {judged}"
 
 
-def at_reference(frames: Frames) -> list[str]:
-    """What makes models differ under the first noise, and where each attenuates image content."""
-    frame, compared = frames["error"], frames["error_difference"]
-    models = list(dict.fromkeys(frame.model))
-    if len(models) > MOST or compared.empty:
+def why(frames: Frames) -> list[str]:
+    """What makes models differ, a sentence for each two of a few models."""
+    frame = frames["error_difference"]
+    models = list(dict.fromkeys([*frame.model_a, *frame.model_b]))
+    if len(models) > MOST:
         return []
-    noise = frame.noise.iloc[0]
-    of = {row["model"]: row for row in records(frame[frame.noise == noise])}
-    text = []
-    own = compared[compared.noise == noise]
-    for (a, b), pair in own.groupby(["model_a", "model_b"], sort=False):
-        effect = difference(pair, str(a), str(b))
-        if not effect:
-            continue
-        where = ""
-        if all(math.isfinite(of[name]["cutoff"]) for name in (a, b)):
-            where = (
-                " The gain of image content stays below 1/√2 above "
-                f"{frequency(of[a])} cycles per pixel in {code(a)} and above "
-                f"{frequency(of[b])} in {code(b)}."
-            )
-        text.append(f"Under {noise_phrase(noise)}, {effect}.{where}")
-    return text
+    each = (causes.sentence(frame, pair) for pair in combinations(models, 2))
+    return [text for text in each if text]
 
 
 def frequency(row: Row) -> str:
     """A row's cutoff with its interval."""
     return bounded(row["cutoff"], row["cutoff_low"], row["cutoff_high"], 3)
-
-
-def by_noise(frames: Frames) -> list[str]:
-    """What the error consists of under each noise, and what makes models differ there."""
-    frame, compared = frames["error"], frames["error_difference"]
-    models = list(dict.fromkeys(frame.model))
-    if not some(models):
-        return []
-    text = []
-    for noise, rows in frame.groupby("noise", sort=False):
-        known = [row for row in records(rows) if math.isfinite(row["leak_share"])]
-        each = [
-            f"{code(row['model'])} leaves {percent(row, 'noise_left')} of the power of the noise "
-            f"({percent(row, 'leak_share')} of the MSE of its output)"
-            for row in known
-        ]
-        if not each:
-            continue
-        sentence = f"Under {noise_phrase(noise)}, {listed(each)}"
-        # differences under the first noise have a sentence of their own, see `at_reference`
-        own = compared[(compared.noise == noise) & (noise != frame.noise.iloc[0])]
-        effects = []
-        for (a, b), pair in own.groupby(["model_a", "model_b"], sort=False):
-            effects.append(difference(pair, str(a), str(b)))
-        if len(models) <= MOST and any(effects):
-            sentence += f". {'; '.join(filter(None, effects))}"
-        text.append(f"{sentence}.")
-    return text
 
 
 def filters(frames: Frames) -> list[str]:
@@ -234,7 +192,7 @@ def filters(frames: Frames) -> list[str]:
 
 
 def cutoffs(frame: pd.DataFrame) -> list[str]:
-    """Above which frequency image content is attenuated to less than half its power."""
+    """The -3 dB cutoff frequency of image content."""
     models = list(dict.fromkeys(frame.model))
     each = []
     for model in some(models):
@@ -253,8 +211,8 @@ def cutoffs(frame: pd.DataFrame) -> list[str]:
     if not each:
         return []
     return [
-        "Frequency above which the gain of image content stays below 1/√2, in cycles per pixel (at "
-        f"most 0.5): {'; '.join(each)}."
+        "-3 dB cutoff frequency of image content, above which its gain stays below 1/√2 (half the "
+        f"power), in cycles per pixel (at most 0.5): {'; '.join(each)}."
     ]
 
 
@@ -347,7 +305,11 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         ]
         rest = [number(100 * row["noise_left"], 1) + "%", number(row["cutoff"], 3)]
         lines.append([str(row["model"]), noise_label(row["noise"]), *squares, *decibels, *rest])
-    return f"{heading}\n{grid(lines)}\n{LEGEND}"
+    compared = frames["error_difference"]
+    names = list(dict.fromkeys([*compared.model_a, *compared.model_b]))
+    pairs = combinations(names, 2) if len(names) <= MOST else ()
+    grids = [f"{heading}\n{grid(lines)}", *(causes.printed(compared, pair) for pair in pairs)]
+    return "\n\n".join([*grids, LEGEND])
 
 
 def alt(frames: Frames) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.error import causes
 from analysis.generalization import beyond
 from analysis.generalization.metrics import facts
 from analysis.report.evidence import Evidence
@@ -24,9 +25,10 @@ FEW = 4
 
 
 def below(folder: Path) -> list[str]:
-    """What stands below the verdict: how far networks are beyond a classical reference."""
+    """What stands below the verdict: why networks differ, and whether they are worth a classical
+    reference."""
     evidence = Evidence.read(folder)
-    return references(evidence) if is_scored(evidence) else []
+    return [*why(evidence), *references(evidence)] if is_scored(evidence) else []
 
 
 def judged(folder: Path) -> list[str]:
@@ -43,6 +45,15 @@ def judged(folder: Path) -> list[str]:
 def is_scored(evidence: Evidence) -> bool:
     """Whether networks were scored."""
     return BENCHMARK in evidence.scores and bool(evidence.ranked)
+
+
+def why(evidence: Evidence) -> list[str]:
+    """What makes the two best networks differ, by the error decomposition."""
+    frame = evidence.error.get("error_difference")
+    if frame is None or len(evidence.ranked) < 2:
+        return []
+    text = causes.sentence(frame, evidence.ranked[:2])
+    return [f"*Why*: {text[0].lower()}{text[1:]}"] if text else []
 
 
 def references(evidence: Evidence) -> list[str]:
@@ -65,7 +76,7 @@ def references(evidence: Evidence) -> list[str]:
     more = f", best {FEW} of {len(rows)} models" if len(rows) > FEW else ""
     end = f": {words.pop()}" if len(words) == 1 else ""
     name = in_words(rows[0]["reference"])
-    return [f"Gain over the best classical reference ({name}){more}: {each}{end}."]
+    return [f"Advantage over the best classical reference ({name}){more}: {each}{end}."]
 
 
 def in_words(reference: str) -> str:
