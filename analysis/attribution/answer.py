@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.text.answers import Answer, between, compared, judged
 from analysis.text.model_differences import ModelDifferences
-from analysis.text.rows import means_by_model
+from analysis.text.rows import means_by_model, opposite
 
 
 def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
@@ -16,4 +16,7 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     values = means_by_model(frames["attribution"], "di")
     effect = between(ModelDifferences.read(frames, "attribution_difference", "di"))
     what = "The extent of the pixels that the output depends on (diffusion index)"
-    return compared(what, "diffusion index", values, judged(effect))
+    return compared(
+        *(what, "diffusion index", values, judged(effect)),
+        opposite=opposite(frames["attribution"], "di"),
+    )

@@ -15,7 +15,7 @@ from analysis.curves.training_reading import on_average, value
 from analysis.text.intervals import illustration
 from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number
-from analysis.text.noise_names import noise_label, noise_phrase, noise_words
+from analysis.text.noise_names import noise_label, noise_phrase, noise_phrases, noise_words
 from analysis.text.rows import Row, records
 from analysis.text.terminal import grid, plural
 from mtd.utils.messages import verb
@@ -37,6 +37,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     unseen = unseen_sets(rows, psnr)
     return [
         *_main(frames, unseen),
+        *test_set(frames, manifest),
         *early_stopping(rows),
         *final_drops(rows),
         *losses(rows),
@@ -54,6 +55,17 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 def main(frames: Frames) -> list[str]:
     """Which step of each run is best under unseen noise."""
     return _main(frames, unseen_sets(frames["summary"], psnr_curves(frames["curves"])))
+
+
+def test_set(frames: Frames, manifest: Manifest) -> list[str]:
+    """The crops and noises of the test curves, where they are the same for all runs."""
+    tests = psnr_curves(frames["curves"])
+    noises = {run: tuple(dict.fromkeys(rows.noise)) for run, rows in tests.groupby("run")}
+    crops = manifest.get("test_crops") or {}
+    if len(set(noises.values())) != 1 or set(crops) != set(noises) or len(set(crops.values())) != 1:
+        return []
+    of = next(iter(crops.values()))
+    return [f"Test PSNR is the mean over {of} under {noise_phrases(tests.noise.unique())}."]
 
 
 def _main(frames: Frames, unseen: Collection[frozenset[str]]) -> list[str]:

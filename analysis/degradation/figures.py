@@ -128,9 +128,7 @@ def draw_ch(axes: Axes, frame: pd.DataFrame, single: pd.DataFrame | None = None)
         Line2D([], [], color="0.3", lw=1, ls="--", label="classes are crops (content)"),
     ]
     if controlled(frame):
-        kinds.append(
-            Line2D([], [], color="0.3", lw=0.9, ls=":", label="classes are draws (ceiling)")
-        )
+        kinds.append(Line2D([], [], color="0.3", lw=0.9, ls=":", label="draws as classes"))
         kinds.append(Line2D([], [], color="0.4", lw=0.9, label="untrained networks, ± SD"))
     low, high = axes.get_ylim()
     axes.set_ylim(top=high * (high / low) ** 0.3)  # no curve is behind the legend

@@ -30,8 +30,11 @@ within crops: the same once each crop's mean is removed, near 1 if noise left no
 probe: how often a linear classifier identifies the noise of unseen crops; chance is {:.2f}.
 Features that sort by noise are read as generalizing worse (after Liu et al. 2021, 2023)."""
 
+DRAWS = "draws as classes"
+"""The ceiling of CH by noise, whose classes are draws of one noise."""
+
 CONTROLS = """\
-ceiling: CH of classes that differ in the draw of the first noise alone, not in its kind.
+draws as classes: CH of classes that differ in the draw of the first noise alone, not in its kind.
 untrained: random weights, mean ± SD."""
 
 
@@ -97,9 +100,9 @@ def against_controls(part: pd.DataFrame) -> list[str]:
         part: the row of each model's last features.
     """
     text = []
-    for name, what in (
-        ("ceiling", "of classes that are draws of the first noise (the ceiling)"),
-        ("untrained", "of untrained networks"),
+    for name, head, what in (
+        ("ceiling", DRAWS, "of classes that are draws of the first noise"),
+        ("untrained", "untrained", "of untrained networks"),
     ):
         known = part[part[f"over_{name}"].notna()] if f"over_{name}" in part else part[:0]
         if known.empty:
@@ -109,7 +112,7 @@ def against_controls(part: pd.DataFrame) -> list[str]:
         effects = []
         for row in records(known):
             ratio, low, high = (row[f"over_{name}{end}"] for end in ("", "_low", "_high"))
-            value = f"{bounded(ratio, low, high)} in {code(row['model'])} ({name} {row[name]:.2g})"
+            value = f"{bounded(ratio, low, high)} in {code(row['model'])} ({head} {row[name]:.2g})"
             effects.append((value, of_ratio(low, high, int(row["photographs"]))))
         text.append(f"CH by noise as a multiple of that {what}: {verdicts.joined(effects)}.")
     return text
@@ -210,7 +213,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     beside = controls.has_controls(frame)
     columns = {"ch_within": "within crops", "ch_content": "by content", "silhouette": "silhouette"}
     columns |= {"probe": "probe"} | ({} if beside else {"ch_tsne": "CH on t-SNE"})
-    heads = ["CH by noise", *(["ceiling", "untrained"] if beside else []), *columns.values()]
+    heads = ["CH by noise", *([DRAWS, "untrained"] if beside else []), *columns.values()]
     rows = [["", *heads]]
     for which, name in {"last_features": "last features", "highest": "highest CH by noise"}.items():
         rows.append([name, *[""] * len(heads)])

@@ -9,12 +9,16 @@ import pandas as pd
 from analysis.distributions.reading import main_rows
 from analysis.text.answers import Answer, between, compared, judged
 from analysis.text.model_differences import ModelDifferences
-from analysis.text.rows import means_by_model
+from analysis.text.rows import means_by_model, opposite
 
 
 def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     """How far the features before the last convolution move from the reference noise to others."""
-    values = means_by_model(main_rows(frames["distributions"]), "w1_relative")
+    rows = main_rows(frames["distributions"])
+    values = means_by_model(rows, "w1_relative")
     effect = between(ModelDifferences.read(frames, "distributions_difference", "w1_relative"))
     what = "The shift of the last features under other noises (W1)"
-    return compared(what, "W1, mean (σ)", values, judged(effect), 3, "σ")
+    return compared(
+        *(what, "W1, mean (σ)", values, judged(effect), 3, "σ"),
+        opposite=opposite(rows, "w1_relative"),
+    )

@@ -14,7 +14,7 @@ from analysis.plotting.figure_style import PAPER, current, new_figure, noise_loo
 from analysis.plotting.model_styles import located, named, short
 from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.stats.generalized_gaussian import density
-from analysis.text.controls import has_controls
+from analysis.text.controls import HEADS, has_controls
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
 from analysis.text.noise_names import noise_label, noise_words
@@ -26,9 +26,7 @@ MOST = 40
 NO_VALUE = "no value"
 """What is written where features have no distribution."""
 
-CONTROLS = (
-    "W1's controls: ceiling, the reference drawn again; floor, different photographs; untrained"
-)
+CONTROLS = "W1's controls: the reference noise redrawn; different photographs; untrained networks"
 
 
 def figure(frame: pd.DataFrame, curves: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
@@ -93,8 +91,7 @@ def crops_of(frame: pd.DataFrame) -> str:
 
 def beside(row: Any) -> str:
     """The controls of W1, a line each; those without a value are left out."""
-    names = {"ceiling": "ceiling", "floor": "floor", "untrained": "untrained"}
-    values = {name: float(row[f"w1_relative_{column}"]) for column, name in names.items()}
+    values = {name: float(row[f"w1_relative_{column}"]) for column, name in HEADS.items()}
     return "\n".join(f"{k} {v:.3f}" for k, v in values.items() if math.isfinite(v))
 
 

@@ -49,9 +49,9 @@ NEAR_0 = (
     "difference from the reference; bounds are not clamped to 0."
 )
 
-BESIDE_CEILING = (
-    "W1 and JS are never below 0 and biased upward near it: compare them with the ceiling, not "
-    "with 0; bounds are not clamped to 0."
+BESIDE_CONTROLS = (
+    "W1 and JS are never below 0 and biased upward near it: compare them with the noise "
+    "redrawn, not with 0; bounds are not clamped to 0."
 )
 
 Frames = Mapping[str, pd.DataFrame]
@@ -130,7 +130,7 @@ def layer_rows(frame: pd.DataFrame) -> list[list[str]]:
     Moments stand beside the distances, or W1's controls where there are some.
     """
     beside = controls.has_controls(frame, "w1_relative_")
-    rest = ["ceiling", "floor", "untrained"] if beside else []
+    rest = list(controls.HEADS.values()) if beside else []
     rows = [["model", "noise", "W1 (sigma)", *rest, "JS (bits)", *([] if beside else COLUMNS)]]
     for row in records(frame):
         w1, js = (
@@ -229,7 +229,7 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     present = bool(frame.w1_relative_low.notna().any())
     about = about_intervals(int(frame.photographs.iloc[0]), manifest, present)
     beside = controls.has_controls(main_rows(frame), "js_")
-    return [*about, *([BESIDE_CEILING if beside else NEAR_0] if present else [])]
+    return [*about, *([BESIDE_CONTROLS if beside else NEAR_0] if present else [])]
 
 
 def alt(frames: Frames) -> str:

@@ -19,7 +19,7 @@ from analysis.stats.controls import COLUMNS as OF_TRAININGS
 from analysis.stats.jackknife import LEVEL
 from analysis.stats.trainings import subtract
 from analysis.text import verdicts
-from analysis.text.markdown import bounded, code, listed
+from analysis.text.markdown import bounded, code, listed, number
 from analysis.text.noise_names import noise_phrase, noise_phrases
 from analysis.text.verdicts import Verdict, verdict
 from mtd.loading.classical import CLASSICAL, FILTER
@@ -238,13 +238,34 @@ def sentences(frames: Frames, metric: str = "psnr") -> list[str]:
             )
             for _, row in part.iterrows()
         ]
-        named = f" ({code(part.reference.iloc[0])})" if what == BEST else ""
+        named = f" ({classical(frames, metric, part)})" if what == BEST else ""
         start = HEADINGS[what][0].upper() + HEADINGS[what][1:]
         each = verdicts.joined(effects)
         text.append(f"{start}{named} {noises_of(part)}, in {about.label}, {each}.")
         if what == FIXED_FILTER:
             text += weak_filters(frames, metric)
     return [*text, *below_by_noise(frames, metric)]
+
+
+def classical(frames: Frames, metric: str, rows: pd.DataFrame) -> str:
+    """The best classical reference with its mean, and the next one, which may be as good.
+
+    Args:
+        frames: tables of the benchmark.
+        metric: by which references are compared.
+        rows: of models against the best one.
+    """
+    about, best = facts(metric), str(rows.reference.iloc[0])
+    column = "out_of_distribution" if rows.noise.iloc[0] == OUTSIDE else "mean"
+    table = frames.get("generalization", pd.DataFrame(columns=["model", "metric"]))
+    own = table[(table.metric == metric) & table.model.astype(str).str.startswith(CLASSICAL)]
+    if column not in own or best not in set(own.model):
+        return code(best)
+    means = own.set_index("model")[column].dropna()
+    others = means.drop(best)
+    order = [best, *others.sort_values(ascending=not about.higher_is_better).index[:1]]
+    each = [f"{code(name)}, {number(means[name], about.digits)} {about.unit}" for name in order]
+    return "; next ".join(text.strip() for text in each)
 
 
 def weak_filters(frames: Frames, metric: str) -> list[str]:

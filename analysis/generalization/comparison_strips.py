@@ -57,6 +57,10 @@ class StripImage:
     crop: pd.Series
 
 
+REASONS = {"representative": "image of median PSNR", "worst": "image of lowest PSNR"}
+"""Why an image is shown, in words."""
+
+
 def choose(results: pd.DataFrame) -> list[StripImage]:
     """Of each kind of noise at its strongest level: a representative image, and the worst one.
 

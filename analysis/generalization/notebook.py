@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,14 @@ PAIRED = 24
 
 STRIPS = 8
 """Maximum number of comparison strips."""
+
+
+def mean_values(result: GeneralizationResult, models: Sequence[str], noise: str) -> str:
+    """The mean PSNR of some models under a noise, beside which that of one image can be read."""
+    frame = result.noises
+    rows = frame[(frame.metric == "psnr") & (frame.noise == noise)].set_index("model")["mean"]
+    return ", ".join(f"{m} {number(rows[m])} dB" for m in models if m in rows.index)
+
 
 CLEAN = "clean (the target)"
 
@@ -95,6 +104,9 @@ def comparisons(result: GeneralizationResult, metric: str) -> list[Displayed]:
             if name in psnr.index
         }
         squares[CLEAN] = (pictures[f"{number_}/{comparison_strips.TARGET}"], "")
-        caption = f"{noise_label(first.noise)}: {first.image}, {first.reason} image"
+        reason = comparison_strips.REASONS.get(first.reason, f"{first.reason} image")
+        caption = f"{noise_label(first.noise)}: {first.image}, {reason}"
+        if means := mean_values(result, models, str(first.noise)):
+            caption += f"; mean of all images: {means}"
         strips.append(notebook_output.comparison(squares, caption))
     return strips

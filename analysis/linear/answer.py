@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.text.answers import Answer, between, compared, judged
 from analysis.text.model_differences import ModelDifferences
-from analysis.text.rows import means_by_model, shared_noises
+from analysis.text.rows import means_by_model, opposite, shared_noises
 from analysis.text.terminal import plural
 
 
@@ -20,4 +20,7 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     count = len(shared_noises(rows, "effective_dimension"))
     over = f", averaged over {plural(count, 'noise')}," if count > 1 else ""
     what = f"The number of directions of the input that pass (effective dimension){over}"
-    return compared(what, "effective dimension", values, judged(effect), 0)
+    return compared(
+        *(what, "effective dimension", values, judged(effect), 0),
+        opposite=opposite(rows, "effective_dimension"),
+    )

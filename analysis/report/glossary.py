@@ -23,9 +23,9 @@ TERMS: dict[str, tuple[str, str]] = {
         "noises form clusters.",
         f"{DOI}10.1080/03610927408827101",
     ),
-    "ceiling": (
-        "The same measurement for the reference noise drawn again. What is no further away than "
-        "this says nothing about the kind of noise.",
+    "ceiling, or noise redrawn": (
+        "The same measurement for the reference noise drawn again. A similarity as high as "
+        "this, or a distance as small, says nothing about the kind of noise.",
         "",
     ),
     "CKA": (
@@ -49,15 +49,15 @@ TERMS: dict[str, tuple[str, str]] = {
         "nearly everything.",
         f"{ARXIV}2011.11036",
     ),
-    "floor": (
+    "floor, or other photographs": (
         "The same measurement between different photographs under the reference noise: what "
         "unrelated content gives.",
         "",
     ),
     "gain": (
         "Of a layer, its change from the clean to the noisy image divided by that of the image, "
-        "both relative to their spread over clean images: below 1 noise is dampened. Of PSNR, "
-        "that of the output minus that of the noisy input.",
+        "both relative to their spread over clean images: below 1 noise is dampened. Of image "
+        "content or noise at a spatial frequency, the share of its amplitude that is left.",
         "",
     ),
     "Jensen–Shannon divergence (JS)": (

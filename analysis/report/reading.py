@@ -26,6 +26,7 @@ from analysis.report import basis, figures, glossary, verdict
 from analysis.report import sections as report_sections
 from analysis.report.evidence import Evidence
 from analysis.report.settings import BENCHMARK
+from analysis.srga.reading import apart_in_psnr
 from analysis.text.answers import Answer
 from analysis.text.markdown import code, escaped
 from analysis.text.noise_names import noise_label, noise_words
@@ -265,6 +266,8 @@ def leaderboard(path: Path) -> Displayed:
         about = ["PSNR in dB; ± half-width of the 95% interval", *benchmark_metrics.lines(scored)]
     if UNSEEN in frame:
         about.append("columns not in dB: means over unseen noise")
+    if "SRGA" in frame and (apart := apart_in_psnr(read_tables(path / "srga", ["srga"])["srga"])):
+        about.append(f"SRGA: hardly comparable, PSNR differs by {apart:.1f} dB under the reference")
     caption = "; ".join(about)
     return notebook_output.table(shown, digits, caption, source, help_)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.sensitivity.reading import outputs
 from analysis.text.answers import Answer, between, compared, judged
 from analysis.text.model_differences import ModelDifferences
-from analysis.text.rows import means_by_model, shared_noises
+from analysis.text.rows import means_by_model, opposite, shared_noises
 from analysis.text.terminal import plural
 
 
@@ -21,4 +21,7 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     count = len(shared_noises(rows, "gain"))
     over = f", averaged over {plural(count, 'noise')}," if count > 1 else ""
     what = f"The change of the output caused by noise, relative to that of the input (gain){over}"
-    return compared(what, "gain of the output", values, judged(effect, ratio=True))
+    return compared(
+        *(what, "gain of the output", values, judged(effect, ratio=True)),
+        opposite=opposite(rows, "gain"),
+    )

@@ -19,7 +19,8 @@ from analysis.text.noise_labels import preset
 from analysis.text.noise_names import noise_label, noise_words
 
 CONTROLS_DRAWN = (
-    "dashed: ceiling; dotted: floor (half the patches)\ngray: untrained networks, mean ± SD"
+    "dashed: the reference noise drawn again; dotted: different photographs (half the patches)\n"
+    "gray: untrained networks, mean ± SD"
 )
 """What the lines of `draw_controls` are."""
 

@@ -27,10 +27,11 @@ SIMILAR = 1.0
 """dB by which models may differ under the reference noise before a sentence says that their scores
 are hardly comparable."""
 
-FLOOR = "the floor, from half the patches and components"
+FLOOR = "from half the patches and components"
 
 HALVES = (
-    "The floor is from half the patches and half the components: it is not on the scale of SRGA."
+    "The distance between different photographs is from half the patches and components: it is "
+    "not on the scale of SRGA."
 )
 
 Frames = Mapping[str, pd.DataFrame]
@@ -79,7 +80,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     line += ", with 95% intervals" if frame.low.notna().any() else ""
     line = filled(line, WIDTH)
     beside = controls.has_controls(frame)
-    heads = ["ceiling", "floor", "untrained"] if beside else ["KL", "sigma", "shape"]
+    heads = list(controls.HEADS.values()) if beside else ["KL", "sigma", "shape"]
     rows = [["model", "noise", "SRGA", *heads, "PSNR (dB)"]]
     for row in records(frame):
         score = bounded(row["srga"], row["low"], row["high"], 3)
@@ -90,15 +91,27 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     return f"{table}\n{controls.LEGEND}\n{HALVES}" if beside else table
 
 
+def at_reference(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the reference noise, of models that have a score and a PSNR."""
+    return frame[(frame.noise == frame.reference) & frame.srga.notna() & frame.psnr.notna()]
+
+
+def apart_in_psnr(frame: pd.DataFrame) -> float:
+    """By how many dB models differ under the reference, if their scores are hardly comparable.
+
+    Else 0.
+    """
+    own = at_reference(frame).psnr
+    apart = float(own.max() - own.min()) if len(own) else 0.0
+    return apart if apart > SIMILAR else 0.0
+
+
 def comparable(frame: pd.DataFrame) -> list[str]:
     """A warning where models that have a score differ in quality under the reference."""
-    own = frame[(frame.noise == frame.reference) & frame.srga.notna()]
-    if own.psnr.isna().all():
+    difference = apart_in_psnr(frame)
+    if not difference:
         return []
-    low, high = ends(own, "psnr")
-    difference = high["psnr"] - low["psnr"]
-    if difference <= SIMILAR:
-        return []
+    low, high = ends(at_reference(frame), "psnr")
     each = " and ".join(
         f"{number(row['psnr'], 1)} dB in {code(row['model'])}" for row in (low, high)
     )

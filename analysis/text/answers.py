@@ -12,6 +12,7 @@ from analysis.stats.model_differences import MEAN
 from analysis.text import verdicts
 from analysis.text.markdown import code, number
 from analysis.text.model_differences import ModelDifferences
+from analysis.text.noise_names import noise_phrases
 from analysis.text.rows import records
 from analysis.text.terminal import plural
 
@@ -78,6 +79,7 @@ def compared(
     evidence: str = "",
     digits: int = 2,
     unit: str = "",
+    opposite: Sequence[str] = (),
 ) -> Answer:
     """An answer about one number of each model.
 
@@ -88,11 +90,14 @@ def compared(
         evidence: whether the difference of two models is shown.
         digits: after the point.
         unit: behind a number in the sentence.
+        opposite: noises under which the order of two models is the other way round.
 
     >>> compared("The gain", "gain", {"a": 0.5, "b": 0.41}, "shown").sentence
     'The gain is smaller in `b` than in `a`, 0.41 against 0.50: shown.'
     >>> compared("The gain", "gain", {"a": 0.5, "b": 0.41}, "too few images").sentence
     'The gain is 0.41 in `b` and 0.50 in `a`: too few images to tell them apart.'
+    >>> compared("It", "it", {"a": 0.5, "b": 0.41}, opposite=["gaussian:15"]).sentence
+    'It is 0.41 in `b` and 0.50 in `a` (the other way round under Gaussian σ = 15).'
     """
     texts = {model: number(value, digits) for model, value in values.items()}
     known = sorted(
@@ -110,6 +115,8 @@ def compared(
         text = f"{what} goes from {small} in {code(low)} to {large} in {code(high)}, of {count}"
     elif evidence == "shown":
         text = f"{what} is smaller in {code(low)} than in {code(high)}, {small} against {large}"
+    if opposite and len(known) == 2:
+        text += f" (the other way round under {noise_phrases(opposite, 3)})"
     judged_ = evidence if len(known) == 2 else ""
     return Answer(text, judged_, quantity, texts, ENDINGS[judged_])
 

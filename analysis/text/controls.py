@@ -3,7 +3,8 @@
 The ceiling is the distance of the reference noise from the same noise drawn again, the floor that
 between different photographs under the reference, *untrained* that in networks with random weights.
 Columns are those of `analysis.stats.controls.Controls`, each behind a prefix where a table has
-several distances.
+several distances. What is read has the words of `HEADS`: a distance *ceiling* would be the lowest
+of all values.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from analysis.text.verdicts import Verdict, verdict
 
 Row = Mapping[str, Any]
 
+HEADS = {"ceiling": "noise redrawn", "floor": "other photographs", "untrained": "untrained"}
+"""Headings of the controls of distances, by their columns."""
+
 LEGEND = """\
-ceiling: the reference noise drawn again; a distance within it says nothing about the kind of noise.
-floor: different photographs under the reference. untrained: random weights, mean ± SD."""
+noise redrawn: the reference noise drawn again; a distance no larger than this says nothing about
+the kind of noise. other photographs: different photographs under the reference. untrained: random
+weights, mean ± SD."""
 
 
 def has_controls(frame: pd.DataFrame, prefix: str = "") -> bool:
@@ -57,16 +62,14 @@ def within(frame: pd.DataFrame, prefix: str = "") -> frozenset[str]:
     return frozenset(noise for noise, of in found.items() if of == {"not shown"})
 
 
-def sentences(
-    frame: pd.DataFrame, what: str, prefix: str = "", floor: str = "the floor"
-) -> list[str]:
+def sentences(frame: pd.DataFrame, what: str, prefix: str = "", floor: str = "") -> list[str]:
     """What the controls are, and what is shown against them.
 
     Args:
         frame: a row for each model and noise but the reference.
         what: the distance, such as `SRGA`.
         prefix: of the columns.
-        floor: what the floor is called.
+        floor: what must be said of the distance between different photographs.
     """
     if not has_controls(frame, prefix):
         return []
@@ -85,8 +88,8 @@ def levels(frame: pd.DataFrame, what: str, prefix: str, floor: str) -> list[str]
     over = "" if frame.noise.nunique() == 1 else f", mean over {frame.noise.nunique()} noises,"
     parts = []
     for name, control in (
-        ("ceiling", "of the reference noise drawn again (the ceiling)"),
-        ("floor", f"between different photographs under the reference ({floor})"),
+        ("ceiling", "of the reference noise drawn again"),
+        ("floor", f"between different photographs under the reference{floor and f' ({floor})'}"),
         ("untrained", f"of untrained networks{over}"),
     ):
         known = means[f"{prefix}{name}"].dropna()
@@ -123,7 +126,12 @@ def against_ceiling(frame: pd.DataFrame, what: str, prefix: str) -> list[str]:
 
     known = frame[frame[f"{prefix}above_ceiling"].notna()]
     text = grouped(known, judge)
-    return [f"Excess of {what} over the ceiling, due to the kind of noise: {text}."] if text else []
+    if not text:
+        return []
+    return [
+        f"Excess of {what} over that of the reference noise drawn again, due to the kind of noise: "
+        f"{text}."
+    ]
 
 
 def against_untrained(frame: pd.DataFrame, what: str, prefix: str) -> list[str]:
@@ -174,11 +182,11 @@ def grouped(rows: pd.DataFrame, judge: Callable[[Row], str]) -> str:
 def alt(frame: pd.DataFrame, digits: int, prefix: str = "") -> str:
     """For a figure's description: the controls' values over all models and noises; plain text."""
     parts = []
-    for name in ("ceiling", "floor", "untrained"):
+    for name, head in HEADS.items():
         if f"{prefix}{name}" not in frame:
             continue
         known = frame[f"{prefix}{name}"].dropna()
         if len(known):
             ends = dict.fromkeys(number(end, digits) for end in (known.min(), known.max()))
-            parts.append(f"{name} {' to '.join(ends)}")
+            parts.append(f"{head} {' to '.join(ends)}")
     return f" Controls: {', '.join(parts)}." if parts else ""
