@@ -1,4 +1,4 @@
-"""Heat maps of a comparison for a page: all of few, and of many those that a reader chooses."""
+"""Heat maps and tables of a comparison for a page: of many those that a reader chooses."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 from analysis.cka import figures
 from analysis.cka.alternative_text import ONE_MODEL, alt_maps
 from analysis.cka.figures import MEASURES
+from analysis.cka.reading import VIEWS
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
+from analysis.text.markdown import bounded, interval
 from analysis.text.terminal import plural
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ MAPS = 12
 
 MOST = 24
 """Maximum number of heat maps in a figure."""
+
+CONTROLS = ["ceiling", "floor", "untrained", "untrained_sd", "normalised"]
+
+GAPS = {"below_ceiling": "ceiling - value", "above_untrained": "value - untrained"}
+"""Headings of the gaps between a mean and its controls."""
 
 SQUARE = 14
 """Side in pixels of a layer's square in a small heat map."""
@@ -58,6 +65,46 @@ def maps(result: CKAResult, which: str) -> Displayed:
     return notebook_output.figure(
         drawn, alt_maps({figures.measure(frame): drawn_of}, which), csv(frame)
     )
+
+
+def quarter(result: CKAResult) -> Displayed:
+    """Means over the last quarter of the blocks, with their controls and the gaps to these."""
+    means = result.last_quarter
+    if means.empty:
+        return notebook_output.say(["This run compares no two views."])
+    shown = means[[*VIEWS, figures.measure(means), "low", "high", *CONTROLS]]
+    for gap, heading in GAPS.items():
+        if gap in means and means[gap].notna().any():
+            shown = shown.assign(**{heading: with_interval(means, gap, f"{gap}_")})
+    caption = "Means over the last quarter of the blocks, with their controls"
+    return notebook_output.table(shown, 3, caption, "cka/last_quarter.csv")
+
+
+def quarter_differences(result: CKAResult) -> Displayed:
+    """How these means differ between every two models."""
+    frame = result.frames.get("quarter_difference", pd.DataFrame())
+    if frame.empty:
+        return notebook_output.say(["No two models are compared under two noises."])
+    panels: dict[tuple[str, str], Displayed] = {}
+    for (a, b), rows in frame.groupby(["model_a", "model_b"], sort=False):
+        table = rows[["noise_a", "noise_b", "difference"]].assign(
+            **{"95% interval": [interval(*ends, 3, signed=True) for ends in bounds(rows)]}
+        )
+        caption = f"{b} - {a}, in the mean over the last quarter"
+        csv_ = "cka/quarter_difference.csv"
+        panels[str(a), str(b)] = notebook_output.table(table, 3, caption, csv_)
+    return notebook_output.pairwise(panels, "models")
+
+
+def bounds(rows: pd.DataFrame, prefix: str = "") -> list[tuple[float, float]]:
+    """The ends of the intervals of rows."""
+    return list(zip(rows[f"{prefix}low"], rows[f"{prefix}high"], strict=True))
+
+
+def with_interval(rows: pd.DataFrame, name: str, prefix: str) -> list[str]:
+    """A column with its intervals, as text."""
+    ends = zip(rows[name], bounds(rows, prefix), strict=True)
+    return [bounded(value, *end, 3, signed=True) for value, end in ends]
 
 
 def firsts(frame: pd.DataFrame) -> pd.DataFrame:

@@ -26,7 +26,7 @@ Manifest = Mapping[str, Any]
 BETWEEN = "\n"
 """Stands between two models that a value is of."""
 
-MOST_PAIRS = 4
+MOST_PAIRS = 2
 """Maximum number of pairs of noises with a sentence each."""
 
 
@@ -52,7 +52,10 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
         text += gaps(rows, manifest)
     if len(pairs) > MOST_PAIRS:
         rest = len(pairs) - MOST_PAIRS
-        text.append(f"{plural(rest, 'more pair')} of noises: see last_quarter.csv.")
+        text.append(
+            f"{plural(rest, 'more pair')} of noises: see last_quarter.csv and "
+            "quarter_difference.csv."
+        )
     return text
 
 

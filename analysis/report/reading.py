@@ -266,10 +266,18 @@ def leaderboard(path: Path) -> Displayed:
         about = ["PSNR in dB; ± half-width of the 95% interval", *benchmark_metrics.lines(scored)]
     if UNSEEN in frame:
         about.append("columns not in dB: means over unseen noise")
-    if "SRGA" in frame and (apart := apart_in_psnr(read_tables(path / "srga", ["srga"])["srga"])):
-        about.append(f"SRGA: hardly comparable, PSNR differs by {apart:.1f} dB under the reference")
+    about += caveats(path, frame)
     caption = "; ".join(about)
     return notebook_output.table(shown, digits, caption, source, help_)
+
+
+def caveats(path: Path, frame: pd.DataFrame) -> list[str]:
+    """What must be known of a leaderboard's columns to compare models by them."""
+    table = read_tables(path / "srga", ["srga"]).get("srga") if "SRGA" in frame else None
+    apart = 0.0 if table is None or "psnr" not in table else apart_in_psnr(table)
+    if not apart:
+        return []
+    return [f"SRGA: hardly comparable, PSNR differs by {apart:.1f} dB under the reference"]
 
 
 def halved(text: Any) -> str:

@@ -129,7 +129,7 @@ def test_error() -> None:
     (mirrored,) = (t for t in text if t.startswith("Averaged over") and "`mirrored` - `own`" in t)
     assert mirrored.endswith(": not shown.")
     (blur,) = (t for t in text if t.startswith("Averaged over") and "`blur` - `own`" in t)
-    assert "from damage (shown)" in blur or blur.endswith("from leak: shown.")
+    assert "due to lost detail (shown)" in blur and "due to leaked noise (shown)" in blur
     text = function(networks(), images=scenes(FEW), **COMMON, **how).sentences()
     assert all(t.endswith(f": {TOO_FEW}.") for t in text if t.startswith("Averaged over"))
 

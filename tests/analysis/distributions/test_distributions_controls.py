@@ -20,6 +20,8 @@ from tests.helpers.divergences import direct_js
 COUNT = 8
 FEW = ("--crop", "16", "--limit", str(COUNT), "--quiet", "--noise", "poisson:3.5", "--noise", "isp")
 TABLES = ["distributions", "distributions_difference"]
+EXCESS = "Excess of W1 over that of the reference noise drawn again, due to the kind of noise: "
+
 CONTROLS = ["ceiling", "floor", "untrained", "untrained_sd"]
 
 
@@ -139,14 +141,12 @@ def test_a_distance_within_the_ceiling_is_no_difference(folder, capsys):
     given = {"crop": 16, "limit": 10, "images": images, "progress": False}
     result = measure_distances("plain.pth", noises=["gaussian:15@7", "gaussian:50"], **given)
     text = " ".join(result.sentences())
-    assert "Excess of W1 over the ceiling, due to the kind of noise: " in text
+    assert EXCESS in text
     assert "not shown in `plain` under Gaussian σ = 15 (another draw, 7)" in text
     assert "shown in `plain` under Gaussian σ = 50" in text
-    assert "compare them with the ceiling, not with 0" in text and reading.NEAR_0 not in text
+    assert "compare them with the noise redrawn, not with 0" in text and reading.NEAR_0 not in text
     lines = result.text().splitlines()
     heads = next(line for line in lines if line.startswith("model"))
-    assert heads.split()[4:7] == ["ceiling", "floor", "untrained"]
+    assert heads.split()[4:9] == "noise redrawn other photographs untrained".split()
     few = measure_distances("plain.pth", noises=["gaussian:50"], **(given | {"limit": 4}))
-    assert "Excess of W1 over the ceiling, due to the kind of noise: too few images" in " ".join(
-        few.sentences()
-    )
+    assert f"{EXCESS}too few images" in " ".join(few.sentences())

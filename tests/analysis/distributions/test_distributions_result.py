@@ -66,9 +66,12 @@ def test_a_histogram_is_that_of_the_table(result):
     assert filled.get_fill() and not outlined.get_fill()
     rows = result.distances.set_index(["model", "noise", "layer"])
     row = rows.loc[("bundled", "gaussian:50", "input:conv_last")]
-    distances, *controls = axes.texts[0].get_text().split("\nceiling")
+    distances, *controls = axes.texts[0].get_text().split("\nnoise redrawn")
     assert distances == f"W1 {row.w1_relative:.3f} σ\nJS {row.js:.4f}"
-    assert f" {row.w1_relative_ceiling:.3f}\nfloor {row.w1_relative_floor:.3f}" in controls[0]
+    assert (
+        f" {row.w1_relative_ceiling:.3f}\nother photographs {row.w1_relative_floor:.3f}"
+        in controls[0]
+    )
     assert axes.get_xlabel() == "feature value: input:conv_last"
 
 

@@ -165,8 +165,8 @@ def test_of_many_photographs_it_says_what_is_shown():
     assert "alone" not in basis.rule(found)
     (line,) = basis.references(found)
     assert line == (
-        "Gain over the best classical reference (3 × 3 median): `a` -1.00 dB and `b` -2.00 dB: "
-        "shown."
+        "Advantage over the best classical reference (3 × 3 median): `a` -1.00 dB and `b` "
+        "-2.00 dB: shown."
     )
     won = {("a", "b"): {OUTSIDE: (1.26, 0.35), "isp": (2.0, 1.0), "gaussian:15": (2.0, 1.0)}}
     assert plain(verdict.verdict(evidence(["a", "b"], won))) == (

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import analysis
 from analysis.cka import answer as cka_answer
 from analysis.commands.registry import with_modes
 from analysis.curves import answer as curves_answer
@@ -37,6 +38,19 @@ def test_every_section_of_the_example_has_an_answer_without_intervals():
         assert row["evidence"] in {"–", "too few images"}  # of four photographs
         assert "shown" not in row["answer"]
         assert row["baseline"] != "–" != row["masked"]
+
+
+def test_answers_on_means_say_where_the_order_is_reversed_and_where_models_are_not_comparable():
+    answers = {row["section"]: row["answer"] for row in reading.answers(EXAMPLE)}
+    reversed_ = "(the other way round under Gaussian σ = 15)"
+    assert reversed_ in answers["Local linear map"] and reversed_ in answers["Sensitivity"]
+    frame = analysis.open_run(EXAMPLE / "linear", "linear").linear
+    wide = frame.pivot(index="noise", columns="model", values="effective_dimension")
+    assert (wide.baseline < wide.masked).to_dict() == {"gaussian:15": True, "poisson:3.5": False}
+    assert "the other way round" not in answers["Feature distributions"]
+    assert "differs by 3.9 dB, so that they are hardly comparable" in answers["SRGA"]
+    caption = reading.leaderboard(EXAMPLE).data["text/html"]
+    assert "SRGA: hardly comparable, PSNR differs by 3.9 dB under the reference" in caption
 
 
 def test_what_is_not_shown_is_not_said():

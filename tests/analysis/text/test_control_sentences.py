@@ -33,11 +33,11 @@ def said(*rows: dict[str, Any]) -> str:
 def test_a_difference_a_null_and_too_few_images():
     text = said(row("a", "x", (0.5, 1.5), (0.1, 0.9)), row("a", "y", (-0.5, 1.5), (-0.5, 0.5)))
     assert text == (
-        "For comparison, SRGA of the reference noise drawn again (the ceiling) is 0.25 in `a`; "
-        "that between different photographs under the reference (the floor) is 4 in `a`; that of "
-        "untrained networks, mean over 2 noises, is 1.5 in `a`. Excess of SRGA over the ceiling, "
-        "due to the kind of noise: shown in `a` under `x`; not shown in `a` under `y`. Difference "
-        "of SRGA from that of untrained networks: shown to be larger in `a` under `x`; not shown "
+        "For comparison, SRGA of the reference noise drawn again is 0.25 in `a`; "
+        "that between different photographs under the reference is 4 in `a`; that of "
+        "untrained networks, mean over 2 noises, is 1.5 in `a`. Excess of SRGA over that of the "
+        "reference noise drawn again, due to the kind of noise: shown in `a` under `x`; not "
+        "shown in `a` under `y`. Difference of SRGA from that of untrained networks: shown to be larger in `a` under `x`; not shown "
         "in `a` under `y`."
     )
     few = said(row("a", "x", (0.5, 1.5), (0.1, 0.9), photographs=9))
