@@ -147,6 +147,6 @@ def test_a_distance_within_the_ceiling_is_no_difference(folder, capsys):
     assert "compare them with the noise redrawn, not with 0" in text and reading.NEAR_0 not in text
     lines = result.text().splitlines()
     heads = next(line for line in lines if line.startswith("model"))
-    assert heads.split()[4:9] == "noise redrawn other photographs untrained".split()
+    assert heads.split()[4:9] == ["noise", "redrawn", "other", "photographs", "untrained"]
     few = measure_distances("plain.pth", noises=["gaussian:50"], **(given | {"limit": 4}))
     assert f"{EXCESS}too few images" in " ".join(few.sentences())

@@ -37,8 +37,8 @@ def test_a_difference_a_null_and_too_few_images():
         "that between different photographs under the reference is 4 in `a`; that of "
         "untrained networks, mean over 2 noises, is 1.5 in `a`. Excess of SRGA over that of the "
         "reference noise drawn again, due to the kind of noise: shown in `a` under `x`; not "
-        "shown in `a` under `y`. Difference of SRGA from that of untrained networks: shown to be larger in `a` under `x`; not shown "
-        "in `a` under `y`."
+        "shown in `a` under `y`. Difference of SRGA from that of untrained networks: shown to be "
+        "larger in `a` under `x`; not shown in `a` under `y`."
     )
     few = said(row("a", "x", (0.5, 1.5), (0.1, 0.9), photographs=9))
     assert few.count("too few images to tell (at least 10 photographs)") == 2 and "shown" not in few
