@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mtd
 from analysis.commands import command
-from analysis.commands.registry import analyses
+from analysis.commands.registry import added
 from mtd.utils import cli
 from mtd.utils.errors import BadInput, one_of
 
@@ -70,7 +70,7 @@ def candidates(words: Sequence[str], commands: Mapping[str, str]) -> list[str]:
         Words that begin with what is typed; none if nothing is known, as of names of files.
     """
     *before, current = words or [""]
-    names = list(dict.fromkeys((*commands, *analyses())))
+    names = list(dict.fromkeys((*commands, *added())))
     if not before:
         found = [*names, "help", "--help", "--version", "--completion"]
     elif before[0] == "--completion":
@@ -120,8 +120,8 @@ def parser_of(name: str, commands: Mapping[str, str]) -> cli.Parser:
         BadInput: no command has that name.
     """
     if name not in commands:
-        one_of("command", name, analyses())
-        return command.parser(analyses()[name])
+        one_of("command", name, added())
+        return command.parser(added()[name])
     module = import_module(commands[name])
     own = getattr(module, "parser", None)
     found: cli.Parser = own() if callable(own) else command.parser(module.ANALYSIS)

@@ -57,6 +57,10 @@ OWN = ("train", "pack", "denoise", "models", "zoo", "testsets", "render")
 """Commands of the package `mtd`; the others are of `analysis`."""
 
 
+OPTIONS = ("help", "--help", "--version", "--completion")
+"""What may stand in the place of a command."""
+
+
 def commands() -> dict[str, str]:
     """The module of every command of this project, by name."""
     return {
@@ -68,10 +72,10 @@ def commands() -> dict[str, str]:
 
 def overview() -> str:
     """All commands by task."""
-    from analysis.commands.registry import analyses
+    from analysis.commands.registry import added
 
     try:
-        others = {n: record.title for n, record in analyses().items() if n not in commands()}
+        others = {n: record.title for n, record in added().items() if n not in commands()}
         broken = ""
     except BadInput as error:  # of another package, whatever this one is wanted for
         others, broken = {}, f"note: {error}"
@@ -119,6 +123,8 @@ def dispatch() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["help"] and len(arguments) > 1 and arguments[1] != output.FLAG:
         arguments = [arguments[1], "--help"]
+    if arguments[:1] == [output.FLAG]:  # before the command
+        arguments = [*arguments[1:], output.FLAG]
     if not arguments or arguments[0] in ("-h", "--help", "help", output.FLAG):
         output.show(overview(), results={"commands": TASKS})
         return
@@ -134,8 +140,9 @@ def dispatch() -> None:
         import_module(commands()[name]).main()
         return
     from analysis.commands.command import main as run
-    from analysis.commands.registry import analyses
+    from analysis.commands.registry import added
 
-    if name not in analyses():
-        raise BadInput(f"mtd {name}: no such command; {nearest(name, [*commands(), *analyses()])}")
-    run(analyses()[name])
+    if name not in added():
+        known = [*commands(), *added(), *OPTIONS]
+        raise BadInput(f"mtd {name}: no such command; {nearest(name, known)}")
+    run(added()[name])

@@ -59,7 +59,17 @@ def analyses() -> dict[str, Analysis]:
         >>> analyses()["cka"].title, analyses()["srga"].settings().reference
         ('CKA', 'gaussian:15')
     """
-    known = {name: built_in(name) for name in BUILT_IN}
+    return {name: built_in(name) for name in BUILT_IN} | added()
+
+
+@cache
+def added() -> dict[str, Analysis]:
+    """The analyses of other packages by name; those of this package are not imported for it.
+
+    Raises:
+        BadInput: see `analyses`.
+    """
+    known: dict[str, Analysis] = {}
     for entry in plugins.of_group(GROUP):
         owner = entry.dist.name if entry.dist else "a package"
         try:
@@ -73,7 +83,7 @@ def analyses() -> dict[str, Analysis]:
             raise BadInput(f"analysis {entry.name} of {owner}: a {kind}; expected an Analysis")
         if record.name != entry.name:
             raise BadInput(f"analysis {entry.name} of {owner}: its record is named {record.name}")
-        if record.name in known:
+        if record.name in (*BUILT_IN, *known):
             raise BadInput(f"analysis {record.name} of {owner}: the name is taken")
         known[record.name] = record
     return known

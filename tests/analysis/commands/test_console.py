@@ -14,6 +14,7 @@ from analysis.commands import console
 from analysis.commands.registry import BUILT_IN
 from mtd.utils.errors import BadInput
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import fresh
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -49,6 +50,26 @@ def test_help_of_a_command_is_its_options(monkeypatch, capsys):
 def test_an_unknown_command_names_the_nearest(monkeypatch):
     with pytest.raises(BadInput, match="mtd ckaa: no such command; did you mean cka"):
         call(monkeypatch, "ckaa")
+
+
+def test_an_unknown_option_names_the_nearest_and_each_command_is_counted_once(monkeypatch):
+    with pytest.raises(BadInput, match=r"did you mean --version\?"):
+        call(monkeypatch, "--vresion")
+    every = len(console.commands()) + len(console.OPTIONS)
+    with pytest.raises(BadInput, match=rf"… \({every} in all\)"):
+        call(monkeypatch, "qqqq")
+
+
+def test_json_may_stand_before_the_command(monkeypatch):
+    with pytest.raises(BadInput, match="mtd ckaa: no such command"):
+        call(monkeypatch, "--json", "ckaa")
+
+
+def test_the_overview_imports_no_analysis(tmp_path: Path):
+    script = "from analysis.commands import console; console.overview()"
+    done = fresh("-c", f"import sys; {script}; print(*sys.modules)", cwd=tmp_path)
+    loaded = done.stdout.split()
+    assert "analysis.commands.console" in loaded and "analysis.cka" not in loaded
 
 
 def test_every_command_has_help(monkeypatch, capsys):
