@@ -56,7 +56,7 @@ def add(
         entry, last = (str(row.model), str(row.layer)), bool(row.last_features)
         return columns(entry, indices[entry] if last else None, pooled, inputs, settings)
 
-    rows = inputs.ranks.map(measured, range(len(frame)))
+    rows = inputs.ranks.map(measured, range(len(frame)), "controls")
     for name in ("ceiling", "floor", "untrained", "untrained_sd", *RATIOS):
         frame[name] = [row[name] for row in rows]
 

@@ -118,4 +118,4 @@ class PooledFeatures(Collector):
             width, chunks = columns(by_model[model], layer, self.numbers)
             return Pooled(gram_pca.gram_of(chunks, self.device), width)
 
-        return dict(zip(entries, self.ranks.map(pooled, entries), strict=True))
+        return dict(zip(entries, self.ranks.map(pooled, entries, "Gram matrices"), strict=True))

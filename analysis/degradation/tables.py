@@ -77,7 +77,7 @@ def tables(
         numbers, index = row(features[model, layer], inputs, settings)
         return {"model": model, "layer": layer} | numbers, index
 
-    rows = inputs.ranks.map(measured, range(len(entries)))
+    rows = inputs.ranks.map(measured, range(len(entries)), "layers")
     frame = pd.DataFrame([numbers for numbers, _ in rows])
     frame.insert(2, "index", frame.groupby("model", sort=False).cumcount())
     indices = dict(zip(entries, (index for _, index in rows), strict=True))
@@ -103,7 +103,7 @@ def tables(
 
     first = {model: names[0] for model, names in inputs.trainings.items()}
     shown = [(first[str(row.model)], str(row.layer)) for row in frame.itertuples()]
-    planes = inputs.ranks.map(embedded, places)
+    planes = inputs.ranks.map(embedded, places, "t-SNE")
     points: list[pd.DataFrame] = []
     noise = labels(inputs)[0]
     for place, (components, plane) in zip(places, planes, strict=True):

@@ -28,6 +28,7 @@ from analysis.generalization.settings import PICTURES
 from analysis.generalization.trainings import networks_in, with_trainings
 from analysis.text import noise_labels
 from mtd.metrics import METRICS
+from mtd.utils import progress
 
 OF_SCORES: dict[str, Callable[[conditions.Table], pd.DataFrame]] = {
     "noises": scoring.noises,
@@ -53,7 +54,8 @@ def of_scores(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.DataF
         return [conditions.table(frame, m, trained) for m in METRICS if m in set(frame.metric)]
 
     made = every(results, in_distribution)
-    found = {name: pd.concat([maker(one) for one in made]) for name, maker in OF_SCORES.items()}
+    makers = progress.track(OF_SCORES.items(), len(OF_SCORES), "scores", "tables")
+    found = {name: pd.concat([maker(one) for one in made]) for name, maker in makers}
     found |= of_testsets(results, in_distribution)
     trainings = networks_in(results)
     if not several(trainings):

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from mtd.utils import device as devices
-from mtd.utils import interruptions
+from mtd.utils import interruptions, progress
 from mtd.utils.errors import BadInput, Failed
 
 Item = TypeVar("Item")
@@ -104,13 +104,22 @@ class Ranks:
             merged |= part
         return merged
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], step: str = ""
+    ) -> list[Result]:
         """`function` of each item, in every process; items are distributed round-robin.
+
+        Args:
+            function: of an item.
+            items: of all processes.
+            step: under which the progress of the command counts them; "" if it does not.
 
         >>> SINGLE_PROCESS.map(abs, [-1, 2])
         [1, 2]
         """
-        results = self.merge({i: function(items[i]) for i in self.indices_for_rank(len(items))})
+        own = self.indices_for_rank(len(items))
+        counted = progress.track(own, len(own), step, "") if step else own
+        results = self.merge({i: function(items[i]) for i in counted})
         return [results[i] for i in range(len(items))]
 
     def agree(self, error: BadInput | Failed | None) -> None:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mtd.utils import messages, output, progress
+from mtd.utils.distributed import SINGLE_PROCESS
 from mtd.utils.progress import EVERY, Progress, running
 
 
@@ -138,3 +139,11 @@ def test_items_are_counted():
         assert list(progress.track(iter("abc"), 3, "statistics", "figures")) == ["a", "b", "c"]
         assert progress._current is not None
         assert progress._current.text() == "3/3 statistics, 3 of 3 figures"
+
+
+def test_items_of_processes_are_counted():
+    with running(STEPS):
+        progress.step("statistics")
+        assert SINGLE_PROCESS.map(abs, [-1, 2, -3, 4], "layers") == [1, 2, 3, 4]
+        assert progress._current is not None
+        assert progress._current.text() == "3/3 statistics: layers, 100%"
