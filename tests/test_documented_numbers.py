@@ -156,7 +156,8 @@ def kodak24_error() -> Iterator[str]:
     frame = pd.read_csv(NUMBERS / "error_difference.csv").set_index(["noise", "measure"])
     trained, mean = frame.loc["gaussian:15"], frame.loc["mean over noises"]
     worse = -trained[["value", "high", "low"]].set_axis(["value", "low", "high"], axis=1)
-    yield f"{decibel(worse.loc['psnr'])} worse, {decibel(worse.loc['damage'])} of it due to lost detail"
+    damage = decibel(worse.loc["damage"])
+    yield f"{decibel(worse.loc['psnr'])} worse, {damage} of it due to lost detail"
     yield f"masked network is {decibel(mean.loc['psnr'])} better: {mean.value.leak:.2f} dB"
     yield f"minus {-mean.value.damage:.2f} dB by more damage"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.commands import printed
 from analysis.commands.run_tables import read_tables
-from analysis.report import reading
+from analysis.report import contents, leaderboard, reading
 from analysis.report.verdict import headline
 from analysis.text.markdown import plain
 from mtd.utils import output, progress
@@ -27,9 +27,9 @@ def show(folder: Path, pages: Iterable[Path], quiet: bool = False) -> None:
 def parts(folder: Path) -> dict[str, Any]:
     """The rows of the leaderboard, the names of other tables, the verdict and the sections' main
     sentences."""
-    results = printed.tables(folder, read_tables(folder, [Path(reading.LEADERBOARD).stem]))
+    results = printed.tables(folder, read_tables(folder, [Path(leaderboard.LEADERBOARD).stem]))
     sentences = [headline(folder)]
-    for name in reading.sections(folder):
+    for name in contents.sections(folder):
         own = printed.tables(folder / name, read_tables(folder / name, ()), most=0)
         results |= {f"{name}/{table}": about for table, about in own.items()}
         sentences += map(plain, reading.main_sentences(folder / name, name))

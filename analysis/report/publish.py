@@ -22,8 +22,8 @@ from analysis.pages.markdown import markdown
 from analysis.report import sections as report_sections
 from analysis.report.collected import own_files
 from analysis.report.folders import Report
+from analysis.report.leaderboard import LEADERBOARD, scores
 from analysis.report.printed import show
-from analysis.report.reading import LEADERBOARD, scores
 from analysis.report.settings import FORMATS, ReportOptions
 from analysis.text.markdown import escaped
 from mtd.utils import atomic_write, folder_files, limits, progress

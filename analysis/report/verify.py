@@ -28,9 +28,9 @@ from analysis.generalization.trainings import with_trainings
 from analysis.report import plan as report_plan
 from analysis.report import sections
 from analysis.report.folders import compared, computed, present
+from analysis.report.leaderboard import LEADERBOARD, scores
 from analysis.report.plan import ReportPlan
 from analysis.report.random_rows import BY_TRAINING, RandomRows, first_table, keys_of
-from analysis.report.reading import LEADERBOARD, scores
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
 from analysis.report.table_check import ABSOLUTE, RELATIVE, Check
 from analysis.report.verify_trust import reported

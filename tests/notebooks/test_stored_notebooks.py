@@ -25,8 +25,7 @@ import analysis
 from analysis.commands import run_lookup
 from analysis.commands.run_lookup import ParameterError
 from analysis.pages import notebooks
-from analysis.report import glossary, publish
-from analysis.report import reading as report_reading
+from analysis.report import glossary, leaderboard, publish
 from analysis.report import sections as report_sections
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
@@ -131,7 +130,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         parts = [f"many/{name}" for name in ("generalization", "cka", "srga", "degradation")]
         analysis.compare.correlate(parts).save("many/compare")
         for report in ("many", "one"):  # as the command does
-            report_reading.scores(Path(report)).to_csv(f"{report}/leaderboard.csv")
+            leaderboard.scores(Path(report)).to_csv(f"{report}/leaderboard.csv")
     return place
 
 

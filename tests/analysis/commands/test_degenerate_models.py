@@ -21,6 +21,7 @@ from analysis.commands.result import Result
 from analysis.commands.run_tables import read_tables
 from analysis.compare.command import correlate
 from analysis.report import folders as report_folders
+from analysis.report import leaderboard
 from analysis.report import reading as report_reading
 from analysis.report.command import parse
 from analysis.report.command import run_arguments as report
@@ -274,7 +275,7 @@ def test_a_report_has_all_its_sections_and_is_verified(folder):
     request = parse(["plain.pth", *DEAD, *small, "--output-dir", "out"])
     options = ReportOptions(sections="srga,distributions,degradation")
     made = report_folders.compute(request.models, request.settings, options, request.output)
-    board = report_reading.scores(made.folder.path).set_index("model")
+    board = leaderboard.scores(made.folder.path).set_index("model")
     assert board.loc["Dead"].isna().all() and board.loc["plain"].notna().all()
     answers = report_reading.answers(made.folder.path)
     assert answers and all(row["Dead"] == "–" for row in answers)

@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from analysis.plotting import notebook_output
-from analysis.report import figures, glossary, reading, verdict
+from analysis.report import figures, glossary, leaderboard, reading, verdict
 from analysis.report.evidence import Evidence
 from tests.helpers.paths import ROOT
 
@@ -42,7 +42,7 @@ def test_the_verdict_of_a_page_is_its_own_element():
 
 
 def test_headings_of_the_leaderboard_are_short_and_say_what_they_mean():
-    table = BeautifulSoup(reading.leaderboard(EXAMPLE).data["text/html"], "html.parser")
+    table = BeautifulSoup(leaderboard.leaderboard(EXAMPLE).data["text/html"], "html.parser")
     heads = table.select("th")
     assert max(len(head.get_text()) for head in heads) <= 13
     own = [head for head in heads if head.get_text() != "model"]
@@ -98,10 +98,10 @@ def test_counts_are_badges(kind):
 
 def test_the_leaderboard_says_what_its_means_are_over_only_where_that_is_so(monkeypatch):
     def caption() -> str:
-        table = BeautifulSoup(reading.leaderboard(EXAMPLE).data["text/html"], "html.parser")
+        table = BeautifulSoup(leaderboard.leaderboard(EXAMPLE).data["text/html"], "html.parser")
         return table.caption.get_text()
 
     assert "means over unseen noise" in caption()
-    without = reading.scores(EXAMPLE).drop(columns=reading.UNSEEN)
-    monkeypatch.setattr(reading, "scores", lambda path: without)
+    without = leaderboard.scores(EXAMPLE).drop(columns=leaderboard.UNSEEN)
+    monkeypatch.setattr(leaderboard, "scores", lambda path: without)
     assert "unseen" not in caption()

@@ -12,7 +12,7 @@ from analysis.commands.inputs import load_inputs
 from analysis.commands.parser import OutputOptions
 from analysis.commands.run_manifest import read_manifest
 from analysis.curves.run_sources import RunSources
-from analysis.report import command, folders, reading, requests, verify
+from analysis.report import command, folders, leaderboard, provenance, reading, requests, verify
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading.cli_options import ModelRequest
 from mtd.loading.options import LoadOptions
@@ -93,7 +93,7 @@ def test_its_tables_of_models_have_every_file(report):
     about = read_manifest(report)["models"]
     assert list(about) == ["base", "other"]
     trainings = about["base"]["trainings"]
-    for table in (reading.table_of_models(report), reading.checkpoints(report)):
+    for table in (reading.table_of_models(report), provenance.checkpoints(report)):
         assert list(table.model) == ["base", "base", "other"]
         assert list(table.training) == ["base (b1)", "base (b2)", "–"]
         digests = [*(own["sha256"] for own in trainings.values()), about["other"]["sha256"]]
@@ -102,11 +102,11 @@ def test_its_tables_of_models_have_every_file(report):
 
 
 def test_its_leaderboard_is_of_models(report):
-    scores = reading.scores(report)
+    scores = leaderboard.scores(report)
     assert set(scores.model) == {"base", "other"}
     psnr = pd.read_csv(report / "generalization" / "generalization.csv").query("metric == 'psnr'")
     expected = psnr.set_index("model").out_of_distribution
-    found = scores.set_index("model")[reading.UNSEEN]
+    found = scores.set_index("model")[leaderboard.UNSEEN]
     for name in found.index:
         assert found[name] == pytest.approx(expected[name])
     assert scores["CKA, last quarter"].notna().all()

@@ -15,7 +15,7 @@ from analysis.commands.registry import with_modes
 from analysis.curves import answer as curves_answer
 from analysis.error import answer as error_answer
 from analysis.generalization import answer as generalization_answer
-from analysis.report import reading
+from analysis.report import contents, leaderboard, reading
 from analysis.stats.model_differences import MEAN
 from analysis.text.answers import Answer, between, compared, judged, of_sentences
 from analysis.text.model_differences import ModelDifferences
@@ -31,7 +31,7 @@ def test_every_section_of_the_example_has_an_answer_without_intervals():
     assert [row["section"] for row in rows] == [
         about
         for name, about in reading.report_sections.headings().items()
-        if name in reading.sections(EXAMPLE)
+        if name in contents.sections(EXAMPLE)
     ]
     for row in rows:
         assert row["answer"].endswith(".") and not re.search(r"\[[-+\d]", row["answer"])
@@ -49,7 +49,7 @@ def test_answers_on_means_say_where_the_order_is_reversed_and_where_models_are_n
     assert (wide.baseline < wide.masked).to_dict() == {"gaussian:15": True, "poisson:3.5": False}
     assert "the other way round" not in answers["Feature distributions"]
     assert "differs by 3.9 dB, so that they are hardly comparable" in answers["SRGA"]
-    caption = reading.leaderboard(EXAMPLE).data["text/html"]
+    caption = leaderboard.leaderboard(EXAMPLE).data["text/html"]
     assert "SRGA: hardly comparable, PSNR differs by 3.9 dB under the reference" in caption
 
 

@@ -21,6 +21,7 @@ from analysis.commands.registry import analysis
 from analysis.degradation import reading as degradation_reading
 from analysis.generalization import notebook as generalization_notebook
 from analysis.plotting import notebook_output
+from analysis.report import leaderboard, provenance
 from analysis.report import reading as report_reading
 from analysis.sensitivity import reading as sensitivity_reading
 from analysis.text.marginals import by_model, by_noise, tidy
@@ -246,15 +247,15 @@ def test_ends_skip_what_is_missing_and_take_the_first_of_equal_ones():
 def test_a_report_without_anything_in_it(tmp_path):
     assert report_reading.answers(tmp_path) == []
     assert "<th" in report_reading.in_short(tmp_path).data["text/html"]
-    assert report_reading.entries(tmp_path) == [] and report_reading.command(tmp_path) == []
+    assert provenance.entries(tmp_path) == [] and provenance.command(tmp_path) == []
     for table in (
         report_reading.inputs_of_sections,
-        report_reading.settings,
-        report_reading.layers,
-        report_reading.versions,
+        provenance.settings,
+        provenance.layers,
+        provenance.versions,
     ):
         assert table(tmp_path).empty
-    assert report_reading.scores(tmp_path).empty and report_reading.table_of_models(tmp_path).empty
+    assert leaderboard.scores(tmp_path).empty and report_reading.table_of_models(tmp_path).empty
 
 
 def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
@@ -263,8 +264,8 @@ def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
         ' "budget": {"crops": 8}, "suite": "a_b", "empty": [],'
         ' "models": {"a|b": {"sha256": "0123456789abcdef", "parameters": 7}}}'
     )
-    assert report_reading.command(tmp_path) == ["`python -m analysis.report a.pth --seed 1`"]
-    assert report_reading.entries(tmp_path) == ["budget: crops 8", r"suite: a\_b"]
+    assert provenance.command(tmp_path) == ["`python -m analysis.report a.pth --seed 1`"]
+    assert provenance.entries(tmp_path) == ["budget: crops 8", r"suite: a\_b"]
     row = report_reading.table_of_models(tmp_path).iloc[0]
     assert (row["model"], row["parameters"], row["SHA-256"]) == ("a|b", 7, "0123456789ab")
 
@@ -308,7 +309,7 @@ def test_the_leaderboard_has_every_model_the_best_first(tmp_path):
     outside = {"a": (30.0, 20.0), "b": (30.0, 25.0), "c": (30.0, NAN), "d": (30.0, 25.0)}
     section(tmp_path, "generalization", models, generalization=scores(outside))
     section(tmp_path, "srga", models, srga=distances(a=1.0, b=2.0, c=3.0))
-    frame = report_reading.scores(tmp_path)
+    frame = leaderboard.scores(tmp_path)
     assert list(frame.model) == ["b", "d", "a", "c"]
     assert frame.set_index("model")["SRGA"].fillna(-1).to_dict() == {
         "b": 2,
@@ -316,8 +317,8 @@ def test_the_leaderboard_has_every_model_the_best_first(tmp_path):
         "a": 1,
         "c": 3,
     }
-    assert 'data-csv="leaderboard.csv"' in report_reading.leaderboard(tmp_path).data["text/html"]
-    assert "data-csv" not in report_reading.leaderboard(tmp_path / "none").data["text/html"]
+    assert 'data-csv="leaderboard.csv"' in leaderboard.leaderboard(tmp_path).data["text/html"]
+    assert "data-csv" not in leaderboard.leaderboard(tmp_path / "none").data["text/html"]
 
 
 def test_models_that_sections_call_differently_are_found_by_their_files(tmp_path):
@@ -325,7 +326,7 @@ def test_models_that_sections_call_differently_are_found_by_their_files(tmp_path
     values = {"a": (30.0, 20.0), "b": (30.0, 25.0)}
     section(tmp_path, "generalization", {"a": "1", "b": "2"}, generalization=scores(values))
     section(tmp_path, "srga", {"b": "1", "other": "1"}, srga=distances(b=7.0, other=7.0))
-    frame = report_reading.scores(tmp_path)
+    frame = leaderboard.scores(tmp_path)
     assert list(frame.model) == ["b", "a"]
     found = frame.set_index("model")["SRGA"]
     assert math.isnan(found["b"]) and found["a"] == 7  # its own b is another file
@@ -336,13 +337,13 @@ def test_a_similarity_of_another_measure_has_no_column_of_cka(tmp_path):
     section(tmp_path, "srga", {"a": "1"}, srga=distances(a=1.0))
     views = {"model_a": "a", "noise_a": "g", "model_b": "a", "noise_b": "x"}
     section(tmp_path, "cka", {"a": "1"}, deep=pd.DataFrame([views | {"rsa": 0.5}]))
-    assert list(report_reading.scores(tmp_path)) == ["model", "SRGA"]
+    assert list(leaderboard.scores(tmp_path)) == ["model", "SRGA"]
 
 
 def test_draws_and_samples_of_masks_are_told_apart(tmp_path):
     section(tmp_path, "srga", {"a": "1"}, mask_samples=4, mask_draws="shared")
     section(tmp_path, "sensitivity", {"a": "1"}, mask_samples={"a": 4, "b": 1})
-    settings = report_reading.settings(tmp_path)
+    settings = provenance.settings(tmp_path)
     assert list(settings["mask samples"]) == ["4", "a 4, b 1"]
     assert list(settings["mask draws"]) == ["shared", "–"]
 
@@ -354,7 +355,7 @@ def test_numbers_of_the_terminal_are_never_negative_zeros():
 def test_lists_of_layers_are_given_up_to_forty(tmp_path):
     for count, name in ((40, "cka"), (41, "sensitivity")):
         section(tmp_path, name, {"a": "1"}, layers={"a": [f"l{i}" for i in range(count)]})
-    whole, cut = report_reading.layers(tmp_path)["names"]
+    whole, cut = provenance.layers(tmp_path)["names"]
     assert whole.split(", ") == [f"l{i}" for i in range(40)]
     assert cut.split(", ") == [*(f"l{i}" for i in range(39)), "…", "l40"]
 

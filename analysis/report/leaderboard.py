@@ -1,0 +1,207 @@
+"""The leaderboard of a report: a row for each model, a column for each score or index."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.commands.index import Index
+from analysis.commands.run_tables import read_tables
+from analysis.compare.predictors import common_noises, indices
+from analysis.compare.runs import Run
+from analysis.generalization import beyond
+from analysis.generalization import metrics as benchmark_metrics
+from analysis.plotting import notebook_output
+from analysis.plotting.notebook_output import Displayed
+from analysis.report import glossary
+from analysis.report.contents import models, sections
+from analysis.report.settings import BENCHMARK
+from analysis.srga.reading import apart_in_psnr
+from mtd.utils.errors import BadInput
+
+UNSEEN = "PSNR, unseen (dB)"
+"""The column that the leaderboard is sorted by."""
+
+ALL = "PSNR, all noises (dB)"
+"""The column that it is sorted by where it is not known what any model was trained on."""
+
+AGAINST = tuple(f"{heading} (dB)" for heading in beyond.HEADINGS.values())
+"""Columns of how far models are beyond their references."""
+
+HEADS = {
+    "PSNR, trained (dB)": "PSNR, seen",
+    UNSEEN: "unseen",
+    "PSNR drop (dB)": "drop",
+    ALL: "all noises",
+    AGAINST[0]: "− own filter",
+    AGAINST[1]: "− classical",
+    "CKA, last quarter": "CKA",
+    "W1 of last features (σ)": "W1",
+    "CH by noise": "CH",
+    "gain of the output": "gain",
+}
+"""Short headings of the leaderboard's columns."""
+
+TERMS = {
+    "PSNR, trained (dB)": "trained, or in distribution",
+    UNSEEN: "unseen, or out of distribution",
+    "PSNR drop (dB)": "PSNR drop",
+    AGAINST[0]: "own fixed filter",
+    AGAINST[1]: "best classical reference",
+    "CKA, last quarter": "CKA",
+    "SRGA": "SRGA",
+    "W1 of last features (σ)": "Wasserstein distance (W1)",
+    "CH by noise": "Calinski–Harabasz index (CH)",
+    "gain of the output": "gain",
+}
+"""The terms of the glossary that columns of the leaderboard are explained by."""
+
+LEADERBOARD = "leaderboard.csv"
+"""File name of `scores` in the report's folder."""
+
+
+def scores(path: Path) -> pd.DataFrame:
+    """A row for each model, a column for each score or index of the sections.
+
+    The best under unseen noise comes first; models without PSNR there are last, in their order, and
+    after them classical denoisers, which are references. An index is left out if its table holds
+    another measure.
+    """
+    manifests = sections(path)
+    known = compared(path)
+    frame = pd.DataFrame({"model": list(known)}, index=pd.Index(list(known), dtype=object))
+    trained: list[str] = []
+    if BENCHMARK in manifests:
+        trained = Run(BENCHMARK, manifests[BENCHMARK], {}).trained
+        benchmark = read_tables(path / BENCHMARK, [BENCHMARK]).get(BENCHMARK)
+        if benchmark is not None:
+            psnr = benchmark[benchmark.metric == "psnr"].set_index("model")
+            names = {
+                "PSNR, trained (dB)": "in_distribution",
+                UNSEEN: "out_of_distribution",
+                "PSNR drop (dB)": "ood_drop",
+                ALL: "mean",
+            }
+            for label, column in names.items():
+                if column not in psnr:
+                    continue
+                frame[label] = of_models(known, psnr[column], manifests[BENCHMARK])
+        tables = read_tables(path / BENCHMARK, ["references"])
+        for heading, by_model in beyond.columns(tables, "psnr").items():
+            texts = pd.Series(by_model, dtype=object)
+            frame[f"{heading} (dB)"] = of_models(known, texts, manifests[BENCHMARK])
+    for name, index in indices().items():
+        if name in manifests:
+            tables = read_tables(path / name, [index.table])
+            if index.table in tables:
+                run = Run(name, manifests[name], tables)
+                with suppress(AttributeError, KeyError, BadInput):  # no such column or noise
+                    values = index_means(index, run, trained)
+                    frame[index.short] = of_models(known, values, manifests[name])
+    orders = [name for name in (UNSEEN, ALL) if name in frame and frame[name].notna().any()]
+    if orders:
+        frame = frame.sort_values(orders[0], ascending=False, kind="stable")
+    beside = manifests.get(BENCHMARK, {}).get("references", {})
+    frame = frame.sort_values("model", key=lambda names: names.isin(beside), kind="stable")
+    return frame.reset_index(drop=True).dropna(axis=1, how="all")
+
+
+def index_means(index: Index, run: Run, trained: Collection[str]) -> pd.Series:
+    """The mean of an index over the noises that no model was trained on, as far as is known, and
+    under which every model has a value."""
+    rows = index.read(run.table(index.table), run.reference, trained)
+    wide = rows.pivot(index="model", columns="noise", values="value").astype(float)
+    values: pd.Series = wide[common_noises(wide)].mean(axis=1)
+    return values
+
+
+def leaderboard(path: Path) -> Displayed:
+    """`scores` as a table with short headings, which say what they mean."""
+    frame = scores(path)
+    heads = {name: HEADS.get(str(name), str(name)) for name in frame}
+    digits = {heads[name]: 2 if "dB" in str(name) else 3 for name in frame}
+    source = "" if frame.empty else LEADERBOARD
+    scored = sections(path).get(BENCHMARK, {})
+    shown = frame.rename(columns=heads)
+    help_ = {heads[name]: glossary.definition(TERMS[name]) for name in frame if name in TERMS}
+    for name in (heads.get(column) for column in AGAINST):
+        if name in shown:
+            shown[name] = [halved(text) for text in shown[name]]
+    about = ["All models"]
+    if BENCHMARK in sections(path):
+        about = ["PSNR in dB; ± half-width of the 95% interval", *benchmark_metrics.lines(scored)]
+    if UNSEEN in frame:
+        about.append("columns not in dB: means over unseen noise")
+    about += caveats(path, frame)
+    caption = "; ".join(about)
+    return notebook_output.table(shown, digits, caption, source, help_)
+
+
+def caveats(path: Path, frame: pd.DataFrame) -> list[str]:
+    """What must be known of a leaderboard's columns to compare models by them."""
+    table = read_tables(path / "srga", ["srga"]).get("srga") if "SRGA" in frame else None
+    apart = 0.0 if table is None or "psnr" not in table else apart_in_psnr(table)
+    if not apart:
+        return []
+    return [f"SRGA: hardly comparable, PSNR differs by {apart:.1f} dB under the reference"]
+
+
+def halved(text: Any) -> str:
+    """A value with its interval, such as `+1.99 [+0.95, +3.02]`, as value ± half of the interval.
+
+    >>> halved("+1.99 [+0.95, +3.02]"), halved("+1.99"), halved(float("nan"))
+    ('+1.99 ± 1.04', '+1.99', '–')
+    """
+    if not isinstance(text, str):
+        return "–"
+    value, _, ends = text.partition(" [")
+    if not ends:
+        return text
+    low, high = (float(end) for end in ends.rstrip("]").split(", "))
+    return f"{value} ± {(high - low) / 2:.2f}"
+
+
+def compared(path: Path) -> dict[str, Any]:
+    """The SHA-256 of each model's file, by name; one name if sections name it differently.
+
+    Two names of identical files both stay if a section has both.
+    """
+    digests = {name: about.get("sha256") for name, about in models(path).items()}
+    most_names: dict[Any, list[str]] = {}
+    for about in sections(path).values():
+        by_digest: dict[Any, list[str]] = {}
+        for name, model in (about.get("models") or {}).items():
+            if name in digests and digests[name] == model.get("sha256"):
+                by_digest.setdefault(digests[name], []).append(name)
+        for digest, names in by_digest.items():
+            if len(names) > len(most_names.get(digest, ())):
+                most_names[digest] = names
+    return {
+        name: digest
+        for name, digest in digests.items()
+        if digest is None or name in most_names.get(digest, [name])
+    }
+
+
+def of_models(known: Mapping[str, Any], values: pd.Series, about: Mapping[str, Any]) -> pd.Series:
+    """A section's values by the report's names of models.
+
+    Args:
+        known: digests of files by name; see `compared`.
+        values: by the section's own names.
+        about: the section's manifest. A model matches if name and file are the same; failing that,
+            if the file is.
+    """
+    theirs = {name: model.get("sha256") for name, model in (about.get("models") or {}).items()}
+    by_name = {}
+    for name, digest in known.items():
+        same_file = [other for other, own in theirs.items() if own == digest and own is not None]
+        if name in theirs and theirs[name] == digest:
+            by_name[name] = values.get(name)
+        elif same_file:
+            by_name[name] = values.get(same_file[0])
+    return pd.Series(by_name, dtype=values.dtype).reindex(pd.Index(list(known), dtype=object))
