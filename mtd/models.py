@@ -58,6 +58,7 @@ def parser() -> cli.Parser:
         "ranges and residuals to see whether one of them is better",
     )
     cli_options.add(p, many=False)
+    p.add_quiet()
     return p
 
 
@@ -192,6 +193,7 @@ def main() -> None:
     for request in requests(args):
         try:
             cli_options.check([request])  # before PyTorch is imported
+            messages.importing(quiet=args.quiet)
             facts = inspect(request.path, request.options, args.size, not args.no_self_test)
         except BadInput as error:
             messages.say(f"error: {of_error(error)}")

@@ -57,7 +57,7 @@ def parser() -> cli.Parser:
         action="append",
         default=[],
         metavar="PHOTOS",
-        help="folder of photographs, or a .zip file made by mtd.pack (repeatable)",
+        help="folder of photographs, or a .zip file made by mtd pack (repeatable)",
     )
     models.add_argument("--baseline", action="store_true", help="the same network without any mask")
     models.add_argument(

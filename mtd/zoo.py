@@ -35,11 +35,13 @@ def parser() -> cli.Parser:
     models.add_argument(
         "action",
         choices=ACTIONS,
+        metavar=f"{{{','.join(ACTIONS)}}}",
         help="list: a table; get: download; verify: compare the digests of downloaded files",
     )
     models.add_argument(
         "names",
         nargs="*",
+        default=[],
         metavar="NAME",
         help="a model, or a pattern such as 'kair/*' (list and verify: all without one)",
     )

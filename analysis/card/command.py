@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtd.utils import cli, output
+from mtd.utils import cli, messages, near_paths, output, output_folders
 from mtd.utils.errors import BadInput
 from mtd.utils.file_names import file_name
 
@@ -73,6 +74,7 @@ def parser() -> cli.Parser:
         metavar="ID",
         help="data set of the benchmark on the Hub, for .eval_results (default: name of the suite)",
     )
+    p.add_quiet()
     return p
 
 
@@ -203,6 +205,11 @@ def main() -> None:
     args = known.parse_args()
     if args.output_dir is None:
         known.error("the following arguments are required: --output-dir")
+    if not os.path.lexists(args.run):
+        what = near_paths.absent(Path(args.run), "folder")
+        raise BadInput(f"{what}; expected a run of analysis.generalization, or a report")
+    output_folders.check(args.output_dir)
+    messages.importing(quiet=args.quiet)
     from analysis.card import missing
     from analysis.card.record import About
     from analysis.commands import printed

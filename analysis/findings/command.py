@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from analysis.commands import drawing
 from analysis.commands.parser import OutputOptions
-from mtd.utils import cli
+from mtd.utils import cli, messages, near_paths, output_folders
+from mtd.utils.errors import BadInput
 
 EXAMPLES = """\
   bash reports/findings/remake.sh DATA runs/findings                # everything, trainings included
@@ -47,6 +51,11 @@ def main() -> None:
         Failed: a cell of the notebook failed.
     """
     arguments = parser().parse_args()
+    if not os.path.lexists(arguments.study):
+        what = near_paths.absent(Path(arguments.study), "folder")
+        raise BadInput(f"{what}; expected one of run folders")
+    output_folders.check(arguments.output_dir)
+    messages.importing(quiet=arguments.quiet)
     from analysis.findings import page
 
     options = OutputOptions(

@@ -165,7 +165,7 @@ def add(p: cli.Parser, many: bool = True) -> None:
         "--weights",
         metavar=f"{prefix}KEY",
         help="which weights of a file that holds several, such as params or state_dict.model; "
-        "mtd.models FILE lists all (default: averaged ones, if there are some)",
+        "mtd models FILE lists all (default: averaged ones, if there are some)",
         **repeatable,
     )
     group.add_argument(

@@ -155,7 +155,7 @@ class Pairs(ABC):
     ) -> None:
         if not folders:
             raise BadInput(
-                "no photographs: give a folder, or a .zip file made by mtd.pack, with --data"
+                "no photographs: give a folder, or a .zip file made by mtd pack, with --data"
             )
         folders = [
             str(folder) for folder in photograph_archives.opened(list(map(expanded, folders)))

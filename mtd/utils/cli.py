@@ -24,7 +24,7 @@ from mtd.utils import (
     user_folders,
     working_folder,
 )
-from mtd.utils.errors import BadInput, Failed, Partial, close_to
+from mtd.utils.errors import BadInput, Failed, Partial, close_to, nearest
 from mtd.utils.messages import say
 from mtd.utils.printable import of_error
 
@@ -151,6 +151,9 @@ class Parser(argparse.ArgumentParser):
         Raises:
             BadInput: always.
         """
+        if found := CHOICE.search(message):  # the names in quotes or not, by version of Python
+            names = re.findall(r"[^', ]+", found[2])
+            message = f"{message[: found.start()]}{found[1]}: {nearest(found[1][1:-1], names)}"
         raise BadInput(f"{message}{self._meant(message)}; see {self.prog} --help")
 
     def _meant(self, message: str) -> str:
@@ -211,6 +214,9 @@ def with_default(text: str, default: str) -> str:
         return f"{text[:-1]}; default: {shown})"
     return f"{text} (default: {shown})".lstrip()
 
+
+CHOICE = re.compile(r"invalid choice: ('[^']*') \(choose from ([^()]*)\)$")
+"""How a message of argparse on an unknown value ends."""
 
 SCRIPT = "mtd "
 """How the first argument of a process begins that the console script `mtd` has started."""

@@ -199,7 +199,7 @@ def test_tiles_by_hand(in_process: Call, tmp_path: Path) -> None:
         (["--memory", "nan"], "GiB above 0"),
         (["--input-mask", "1"], "between 0 and 1"),
         (["--input-mask", "80%"], "between 0 and 1"),
-        (["--attention-mask", "yes"], "invalid choice"),
+        (["--attention-mask", "yes"], "known: auto, on, off"),
         (["--mask-samples", "0"], "whole number from 1"),
         (["--device", "none"], "device"),
     ],

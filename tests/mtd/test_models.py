@@ -252,7 +252,7 @@ def test_noise_conditional_networks(in_process: Call, tmp_path: Path) -> None:
         (["--sigma", "much"], "--sigma much"),
         (["--value-range", "255"], "takes 1"),
         (["--options", "none.json"], "none.json"),
-        (["--attention-mask", "yes"], "invalid choice"),
+        (["--attention-mask", "yes"], "known: auto, on, off"),
         (["--arg", "width=3"], "--model"),
         (["--model", "nothing_there:Net"], "nothing_there"),
     ],

@@ -393,7 +393,7 @@ def test_a_card_is_replaced_and_nothing_else_is(run, card, tmp_path, monkeypatch
         (["unfinished"], "not finished"),
         (["run", "--model", "plian"], "did you mean plain?"),
         (["run", "--model-id", "me/x"], "give --model NAME"),
-        (["run", "--relationship", "friend"], "invalid choice"),
+        (["run", "--relationship", "friend"], "known: first_party"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(run, tmp_path, monkeypatch, in_process, given, words):

@@ -91,6 +91,17 @@ MISTAKES = {
     "analysis.curves --checkpoints photso": "photso: no such folder; did you mean photos?",
     "analysis.curves photos --output-dir notes.txt": "notes.txt is a file: --output-dir is a "
     "folder",
+    "analysis.findings photso": "photso: no such folder; did you mean photos?; expected one of run "
+    "folders",
+    "analysis.card photso --output-dir card": "photso: no such folder; did you mean photos?; "
+    "expected a run of analysis.generalization, or a report",
+    "analysis.card photos --output-dir notes.txt": "notes.txt is a file: --output-dir is a folder",
+    "mtd.zoo": "the following arguments are required: {list,get,verify}; see python -m mtd.zoo "
+    "--help",
+    "mtd.zoo lst": "argument {list,get,verify}: 'lst': did you mean list?; see python -m mtd.zoo "
+    "--help",
+    "analysis.cka masked.pth --style print": "argument --style: 'print': known: screen, paper; see "
+    "python -m analysis.cka --help",
     "analysis.compare_cards crad": "crad: no such card; expected a folder with result.json",
     "mtd.models baselin.pth": "baselin.pth: no such file; did you mean baseline.pth?",
     "mtd.denoise masked.pth photso out": "photso: no such file or folder; did you mean photos?",

@@ -82,7 +82,7 @@ def test_an_option_means_the_same_in_all_commands(name, monkeypatch):
     for option, group in MEANING.items():
         if option in options:
             assert groups[id(options[option])] == group, option
-    assert "--json" in options
+    assert {"--json", "--quiet", "--version"} <= set(options)
     for option, words in (("--seed", cli.SEED), ("--device", cli.DEVICE)):
         if option in options:
             assert (options[option].help or "").startswith(words)

@@ -309,7 +309,7 @@ def test_commands(server, mtd_home, in_process: Callable[..., tuple[int, str, st
         (["get"], "name a model"),
         (["get", "toy/dncn"], "no model of the zoo matches 'toy/dncn'; did you mean toy/dncnn"),
         (["list", "nope/*"], "no model of the zoo matches 'nope/*'; known: toy/dncnn, toy/dnc"),
-        (["fetch"], "invalid choice"),
+        (["fetch"], "known: list, get, verify"),
     ):
         code, _, err = in_process(main, *arguments)
         assert code == 2 and message in err

@@ -168,7 +168,7 @@ def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path)
     "arguments, message",
     [
         (["absent.toml"], "no such file"),
-        (["small.toml"], "made by mtd.pack, with --data"),
+        (["small.toml"], "made by mtd pack, with --data"),
         (["x" * 300], "too long"),
         (["small.toml", "--data", "bob's photos"], "bob's photos: no such folder"),
         (["small.toml", "--data", "absent"], "no such folder"),
