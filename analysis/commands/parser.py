@@ -19,7 +19,8 @@ from typing import (
 
 from analysis.commands import drawing, several_values
 from analysis.commands.drawing import Drawing
-from analysis.commands.settings import Option, Options, Settings, convert, plain
+from analysis.commands.options import Option, convert, plain
+from analysis.commands.settings import Options, Settings
 from mtd.loading import cli_options
 from mtd.utils import cli, near_paths, plugins, user_folders
 from mtd.utils.errors import BadInput
