@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -59,6 +60,7 @@ def variants(figure: Figure) -> list[Variant]:
     Each of them is for light pages, and then for dark ones. The figure may be arranged in fewer
     columns afterwards.
     """
+    FigureCanvasAgg(figure)  # measures text with one renderer
     literal(figure)
     take_out_titles(figure)
     figure.set_dpi(DPI)
@@ -93,12 +95,13 @@ def smallest(figure: Figure) -> float:
 
 def both(figure: Figure, narrow: bool, scrolls: bool) -> list[Variant]:
     """A figure that has been laid out, for light and for dark pages; see `Variant`."""
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     box = figure.get_tightbbox().padded(0.04)
     options: dict[str, Any] = {
         "format": "png",
         "dpi": DPI,
         "metadata": {"Software": None},
+        "pil_kwargs": {"compress_level": 0},  # it is compressed once, in `reduced`
         "bbox_inches": box,
     }
     light, on_dark = io.BytesIO(), io.BytesIO()
