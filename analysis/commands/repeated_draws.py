@@ -90,7 +90,7 @@ def other_masks(model: Denoiser, number: int, mean: int = 1) -> Denoiser:
 
 def identity_of(model: Denoiser) -> list[Any]:
     """Everything that decides the output of a network with other masks."""
-    from analysis.commands.inputs import identity_of
+    from analysis.commands.networks import identity_of
 
     how = model.inference
     masks = [how.policy.attention_percent, how.samples, how.seed]

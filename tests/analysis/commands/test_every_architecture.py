@@ -18,7 +18,7 @@ from analysis.attribution import command as attribution_command
 from analysis.causal import command as causal_command
 from analysis.cka import command as cka_command
 from analysis.cka.settings import CKASettings
-from analysis.commands import inputs as commands_inputs
+from analysis.commands import networks
 from analysis.commands.command import parser as parser_of
 from analysis.commands.command import run_arguments
 from analysis.degradation import command as degradation_command
@@ -195,7 +195,7 @@ def test_attribution(folder):
 @pytest.mark.parametrize("quantize", [True, False])
 def test_the_level_that_networks_are_given_is_that_of_the_noise(folder, quantize):
     parsed = parser_of(cka_command.ANALYSIS).parse_args([*ALL, *SMALL])
-    models = commands_inputs.load_models(cli_options.resolve_requests(parsed), CKASettings(), "cpu")
+    models = networks.load_models(cli_options.resolve_requests(parsed), CKASettings(), "cpu")
     batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
     settings = ForwardSettings(drawing=Drawing.stored(quantize))
     gaussian = engine_forward.make_noisy_batch(noise_specs.parse("gaussian:25"), batch, settings)

@@ -13,8 +13,7 @@ import torch
 
 from analysis.cka import command as cka_command
 from analysis.cka.settings import CKASettings
-from analysis.commands import inputs as commands_inputs
-from analysis.commands import network_pass
+from analysis.commands import network_pass, networks
 from analysis.commands.command import parser, run_arguments
 from analysis.commands.model_names import twins
 from analysis.commands.modules import from_python
@@ -55,7 +54,7 @@ def requested(*arguments: str):
 
 
 def loaded(requests):
-    return commands_inputs.load_models(requests, CKASettings(), "cpu")
+    return networks.load_models(requests, CKASettings(), "cpu")
 
 
 def run(*arguments: str) -> pd.DataFrame:
@@ -82,7 +81,7 @@ def test_one_file_with_other_settings_is_another_model(own):
         "w (factory mynames:Plain, factor 0.5)",
         "w (factory mynames:Plain, factor 2.0, value range 255)",
     ]
-    digests = {commands_inputs.identity_digest(model) for model in models.values()}
+    digests = {networks.identity_digest(model) for model in models.values()}
     outputs = {float(model(X).detach().mean()) for model in models.values()}
     assert len(digests) == len(outputs) == 4
 
@@ -107,8 +106,8 @@ def test_one_file_with_and_without_a_wrapper_is_two_models(folder):
     assert list(models) == ["n", "n (wrap normalize)"] and twins(models) == []
     plain, wrapped = models.values()
     assert "wrap" not in plain.source["usage"] and wrapped.source["usage"]["wrap"] == "normalize"
-    assert commands_inputs.identity_of(plain) != commands_inputs.identity_of(wrapped)
-    assert commands_inputs.identity_digest(plain) != commands_inputs.identity_digest(wrapped)
+    assert networks.identity_of(plain) != networks.identity_of(wrapped)
+    assert networks.identity_digest(plain) != networks.identity_digest(wrapped)
     assert network_pass.describe(wrapped.source).startswith("DnCNN (wrap normalize)")
     again = requested(*report_requests.arguments(requests))
     assert [request.options.wrap for request in again] == [None, "normalize"]
@@ -131,7 +130,7 @@ def test_two_sets_of_weights_of_one_file_are_two_models(folder):
     )
     assert list(models) == ["n (weights params)", "n (weights params_ema)"]
     one, other = models.values()
-    assert commands_inputs.identity_digest(one) != commands_inputs.identity_digest(other)
+    assert networks.identity_digest(one) != networks.identity_digest(other)
     assert not torch.equal(one(X), other(X)) and twins(models) == []
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import analysis
 import mtd
-from analysis.commands import inputs
+from analysis.commands import networks
 from analysis.commands.inputs import load_inputs, manifest_of
 from analysis.commands.modules import (
     device_of,
@@ -131,7 +131,7 @@ def test_masks_that_a_module_has_of_its_own_are_in_the_manifest():
 
 def test_a_network_is_the_same_one_whatever_the_seed():
     digests = {
-        inputs.identity_digest(from_python({"m": "masked.pth"}, Settings(seed=seed), "cpu")["m"])
+        networks.identity_digest(from_python({"m": "masked.pth"}, Settings(seed=seed), "cpu")["m"])
         for seed in (0, 5)
     }
     assert len(digests) == 1
