@@ -310,6 +310,8 @@ class Settings(Options):
         own = getattr(self, "reference", None)
         checks.noises([own] if own else [], self.quantize)
         checks.noises(self.specs, self.quantize)
+        if self.noises and set(self.noises) == {own}:
+            raise BadInput("no noise beside the reference: give --noise")
         checks.images(self.images)
         checks.trained_on(getattr(self, "in_distribution", ()))
         checks.device(self.device)

@@ -91,6 +91,10 @@ MISTAKES = {
     "analysis.curves --checkpoints photso": "photso: no such folder; did you mean photos?",
     "analysis.curves photos --output-dir notes.txt": "notes.txt is a file: --output-dir is a "
     "folder",
+    "analysis.report masked.pth --noise poisson:3.5 --reference poisson:3.5": "no noise beside the "
+    "reference: give --noise",
+    "analysis.compare masked.pth --noise gaussian:15": "no noise beside the reference: give "
+    "--noise",
     "analysis.findings photso": "photso: no such folder; did you mean photos?; expected one of run "
     "folders",
     "analysis.card photso --output-dir card": "photso: no such folder; did you mean photos?; "
