@@ -166,7 +166,9 @@ def place(figure: Figure, grid: Grid, bars: Sequence[Axes]) -> None:
     top, bottom = np.full(grid.rows, 0.3), np.full(grid.rows, 0.5)
     below = sum(legend.get_window_extent().height for legend in figure.legends) / figure.dpi
     below += 0.15 if below else 0
-    for _ in range(ROUNDS):
+    for attempt in range(ROUNDS):
+        if attempt:
+            left, right, top, bottom = labels(grid)
         beside = left.sum() + right.sum()
         width = max(LEAST, (grid.width - beside) / grid.columns)
         across = beside + grid.columns * width
@@ -183,7 +185,6 @@ def place(figure: Figure, grid: Grid, bars: Sequence[Axes]) -> None:
             bar.set_position(
                 share(0.15 * across, whole - BAR * number - 0.5, 0.7 * across, 0.12, figure)
             )
-        left, right, top, bottom = labels(grid)
 
 
 def crowded(axes: Axes) -> bool:
