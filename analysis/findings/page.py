@@ -34,7 +34,7 @@ from analysis.pages import html as pages_html
 from analysis.pages.attachments import Attachment
 from analysis.plotting import captions, figure_style
 from analysis.plotting.files import rendered
-from analysis.plotting.page_figure import reduced
+from analysis.plotting.page_figure import compressed, reduced
 from mtd.utils import atomic_write, folder_files, limits, output, progress
 from mtd.utils.errors import BadInput
 from mtd.utils.json_text import json_text
@@ -201,7 +201,7 @@ def picture(folder: Path, name: str) -> bytes:
     """
     content = folder_files.content(folder, name, limits.ATTACHMENT)
     try:
-        return reduced(content)
+        return compressed(reduced(content), "png")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadInput(f"{folder / name}: not a picture that can be read ({error})") from None
 

@@ -64,7 +64,7 @@ def shown(drawn: Sequence[Variant], alt: str, csv: str, title: str = "") -> Disp
             "dark" if variant.dark else "light",
             *(["scrolls"] if variant.scrolls else []),
         ]
-        source = f"data:image/png;base64,{encoded(variant.content)}"
+        source = f"data:image/{variant.kind};base64,{encoded(variant.content)}"
         parts.append(
             f'<img class="{" ".join(names)}" src="{source}" alt="{html.escape(alt)}"'
             f"{' hidden' if place else ''}>"

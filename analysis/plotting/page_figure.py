@@ -34,10 +34,10 @@ COLORS = 255
 
 @dataclass(frozen=True)
 class Variant:
-    """A figure as PNG.
+    """A figure as PNG or, where no notebook or file shows it, as WebP, which is smaller.
 
     Attributes:
-        content: the PNG.
+        content: the file.
         dark: for dark pages.
         narrow: for narrow windows.
         scrolls: where the column is narrower, it is not made smaller: its text would be unreadable.
@@ -47,6 +47,11 @@ class Variant:
     dark: bool = False
     narrow: bool = False
     scrolls: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Its format, `png` or `webp`."""
+        return "webp" if self.dark or self.narrow else "png"
 
 
 def caption(figure: Figure) -> str:
@@ -101,31 +106,33 @@ def both(figure: Figure, narrow: bool, scrolls: bool) -> list[Variant]:
         "format": "png",
         "dpi": DPI,
         "metadata": {"Software": None},
-        "pil_kwargs": {"compress_level": 0},  # it is compressed once, in `reduced`
+        "pil_kwargs": {"compress_level": 0},  # it is compressed once, in `compressed`
         "bbox_inches": box,
     }
     light, on_dark = io.BytesIO(), io.BytesIO()
     figure.savefig(light, **options)
     with dark(figure):
         figure.savefig(on_dark, facecolor=GROUND, **options)
+    made = (
+        (Variant(light.getvalue(), False, narrow, scrolls), None),
+        (Variant(on_dark.getvalue(), True, narrow, scrolls), GROUND),
+    )
     return [
-        Variant(reduced(light.getvalue()), False, narrow, scrolls),
-        Variant(reduced(on_dark.getvalue(), GROUND), True, narrow, scrolls),
+        replace(one, content=compressed(reduced(one.content, ground), one.kind))
+        for one, ground in made
     ]
 
 
-def reduced(content: bytes, ground: str | None = None) -> bytes:
-    """A PNG in 256 colors, a third of the size.
+def reduced(content: bytes, ground: str | None = None) -> Image.Image:
+    """A PNG in 256 colors, with which its file is a third as large.
 
     Args:
         content: a PNG.
         ground: a color that becomes transparent.
     """
-    small = io.BytesIO()
     image = Image.open(io.BytesIO(content)).convert("RGB")
     if ground is None:
-        image.quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
-        return small.getvalue()
+        return image.quantize(256, dither=Image.Dither.NONE)
     color = np.rint(np.array(to_rgb(ground)) * 255).astype(np.uint8)
     clear = (np.asarray(image) == color).all(2)
     few = image.quantize(COLORS, dither=Image.Dither.NONE)
@@ -133,5 +140,16 @@ def reduced(content: bytes, ground: str | None = None) -> bytes:
     indices = np.where(clear, COLORS, np.asarray(few)).astype(np.uint8)
     new = Image.fromarray(indices, "P")
     new.putpalette([*palette, *[0] * (3 * COLORS - len(palette)), *color.tolist()])
-    new.save(small, "png", optimize=True, transparency=COLORS)
-    return small.getvalue()
+    new.info["transparency"] = COLORS
+    return new
+
+
+def compressed(image: Image.Image, kind: str) -> bytes:
+    """A picture as PNG or as WebP, with the same pixels."""
+    content = io.BytesIO()
+    if kind == "png":
+        image.save(content, "png", optimize=True)
+    else:
+        shown = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        shown.save(content, "webp", lossless=True, exact=True, method=3, quality=60)
+    return content.getvalue()

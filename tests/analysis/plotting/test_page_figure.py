@@ -86,6 +86,28 @@ def test_maps_come_one_above_the_other_and_keep_their_labels():
         assert box.width == pytest.approx(box.height, rel=0.02)
 
 
+def test_the_first_variant_is_png_and_the_others_are_webp_of_the_same_pixels_each_time():
+    first, again = (page_figure.variants(maps()) for _ in range(2))
+    assert [one.content for one in first] == [one.content for one in again]
+    for one, kind in zip(first, ("png", "webp", "webp", "webp"), strict=True):
+        assert one.kind == kind and Image.open(io.BytesIO(one.content)).format == kind.upper()
+    few = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16), "P")
+    few.putpalette(np.random.default_rng(0).integers(0, 256, 768).tolist())
+    files = [io.BytesIO(page_figure.compressed(few, kind)) for kind in ("png", "webp")]
+    png, webp = (np.asarray(Image.open(file).convert("RGB")) for file in files)
+    assert (png == webp).all()
+
+
+def test_labels_are_measured_once_for_each_place_they_get(monkeypatch):
+    measured = []
+    labels = narrow_figure.labels
+    monkeypatch.setattr(narrow_figure, "labels", lambda grid: measured.append(grid) or labels(grid))
+    figure = maps()
+    figure.draw_without_rendering()
+    assert narrow_figure.arrange(figure, NARROW / page_figure.DPI)
+    assert len(measured) == 2 * (narrow_figure.ROUNDS - 1) + 1
+
+
 def test_rows_become_columns_where_they_fit():
     figure = maps()
     figure.draw_without_rendering()
