@@ -35,8 +35,9 @@ def dark(figure: Figure) -> Iterator[None]:
     undo: list[tuple[Callable[[Any], object], Any]] = []
 
     def change(artist: Any, *names: str) -> None:
-        for name in names:
-            old, change = getattr(artist, f"get_{name}")(), getattr(artist, f"set_{name}")
+        # all are read first: the colors of markers are those of their line unless they are set
+        for name, old in [(name, getattr(artist, f"get_{name}")()) for name in names]:
+            change = getattr(artist, f"set_{name}")
             if isinstance(old, np.ndarray) and old.ndim == 2:
                 new: Any = [on_dark(tuple(one)) for one in old.tolist()]
             elif isinstance(old, str) and old in {"none", "auto", "inherit"}:

@@ -168,6 +168,15 @@ def test_dark_figures_are_transparent_with_light_text_and_keep_pictures():
     assert colors == {dark_figure.INK}
 
 
+def test_markers_have_their_colors_again_after_a_dark_variant():
+    figure = new_figure(4, 3)
+    line = figure.subplots().plot([1, 2], "o-", color=MODELS[0])[0]
+    with dark_figure.dark(figure):
+        assert line.get_markerfacecolor() != MODELS[0]
+    colors = line.get_color(), line.get_markerfacecolor(), line.get_markeredgecolor()
+    assert {to_hex(color) for color in colors} == {MODELS[0]}
+
+
 @pytest.mark.parametrize("color", [*MODELS, *NOISES, "black", "0.3", "#200030"])
 def test_every_color_can_be_seen_on_a_dark_page(color):
     assert dark_figure.contrast(dark_figure.on_dark(to_rgba(color))) >= dark_figure.LEAST
