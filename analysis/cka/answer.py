@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.cka.figures import MEASURES, measure
 from analysis.text.answers import Answer, compared
 from analysis.text.markdown import number
-from analysis.text.rows import means_by_model, opposite, records
+from analysis.text.rows import means_by_model, records
 from analysis.text.verdicts import verdict
 
 
@@ -26,15 +26,10 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
         return Answer("This run compares no two noises")
     column = measure(frame)
     values = means_by_model(rows.assign(model=rows.model_a), column)
-    alike = rows.noise_a.nunique() == 1  # pairs are then named by the other noise
-    others = opposite(rows.assign(model=rows.model_a, noise=rows.noise_b), column) if alike else []
     name = str(MEASURES[column])
     about = f"{name}{beside(rows)}"
     what = f"The similarity of the last quarter of the blocks under two noises ({about})"
-    return compared(
-        *(what, f"{name}, last quarter", values, evidence(frames), 2),
-        opposite=others,
-    )
+    return compared(what, f"{name}, last quarter", values, evidence(frames), 2)
 
 
 def beside(rows: pd.DataFrame) -> str:

@@ -60,12 +60,13 @@ def main(frames: Frames) -> list[str]:
 def test_set(frames: Frames, manifest: Manifest) -> list[str]:
     """The crops and noises of the test curves, where they are the same for all runs."""
     tests = psnr_curves(frames["curves"])
-    noises = {run: tuple(dict.fromkeys(rows.noise)) for run, rows in tests.groupby("run")}
+    noises = {run: frozenset(rows.noise) for run, rows in tests.groupby("run")}
     crops = manifest.get("test_crops") or {}
     if len(set(noises.values())) != 1 or set(crops) != set(noises) or len(set(crops.values())) != 1:
         return []
     of = next(iter(crops.values()))
-    return [f"Test PSNR is the mean over {of} under {noise_phrases(tests.noise.unique())}."]
+    names = noise_phrases(tests.noise.unique())
+    return [f"Each test curve is a mean over {of} under one noise: {names}."]
 
 
 def _main(frames: Frames, unseen: Collection[frozenset[str]]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -33,10 +32,8 @@ def differences(result: ErrorResult) -> Displayed:
     """How PSNR differs between every two models under each noise, and what it is due to."""
     frame = result.frames["error_difference"]
     panels = {
-        (a, b): notebook_output.table(
-            causes.table(frame, (a, b)), 2, causes.caption(frame, (a, b)), SOURCE
-        )
-        for a, b in combinations(dict.fromkeys([*frame.model_a, *frame.model_b]), 2)
+        (a, b): notebook_output.table(causes.table(frame, a, b), 2, causes.caption(a, b), SOURCE)
+        for a, b in causes.pairs(frame)
     }
     if not panels:
         return notebook_output.say(["One model: no differences."])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -120,10 +119,12 @@ def overall(frames: Frames) -> list[str]:
             "`error_difference.csv`."
         ]
     joint, text = frame[frame.noise == MEAN], []
-    over = plural(averaged(frame[frame.measure == "psnr"]), "noise")
+    where = f"Averaged over {plural(averaged(frame[frame.measure == 'psnr']), 'noise')}"
+    if joint.empty:
+        joint, where = frame, f"Under {noise_phrase(frame.noise.iloc[0])}"
     for (a, b), rows in joint.groupby(["model_a", "model_b"], sort=False):
         effect = difference(rows, str(a), str(b))
-        text += [f"Averaged over {over}, {effect}."] if effect else []
+        text += [f"{where}, {effect}."] if effect else []
     return text
 
 
@@ -150,10 +151,9 @@ def difference(rows: pd.DataFrame, a: str, b: str) -> str:
 def why(frames: Frames) -> list[str]:
     """What makes models differ, a sentence for each two of a few models."""
     frame = frames["error_difference"]
-    models = list(dict.fromkeys([*frame.model_a, *frame.model_b]))
-    if len(models) > MOST:
+    if len({*frame.model_a, *frame.model_b}) > MOST:
         return []
-    each = (causes.sentence(frame, pair) for pair in combinations(models, 2))
+    each = (causes.sentence(frames, a, b) for a, b in causes.pairs(frame))
     return [text for text in each if text]
 
 
@@ -306,9 +306,9 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         rest = [number(100 * row["noise_left"], 1) + "%", number(row["cutoff"], 3)]
         lines.append([str(row["model"]), noise_label(row["noise"]), *squares, *decibels, *rest])
     compared = frames["error_difference"]
-    names = list(dict.fromkeys([*compared.model_a, *compared.model_b]))
-    pairs = combinations(names, 2) if len(names) <= MOST else ()
-    grids = [f"{heading}\n{grid(lines)}", *(causes.printed(compared, pair) for pair in pairs)]
+    few = len({*compared.model_a, *compared.model_b}) <= MOST
+    pairs = causes.pairs(compared) if few else []
+    grids = [f"{heading}\n{grid(lines)}", *(causes.printed(compared, a, b) for a, b in pairs)]
     return "\n\n".join([*grids, LEGEND])
 
 

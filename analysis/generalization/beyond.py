@@ -256,12 +256,12 @@ def classical(frames: Frames, metric: str, rows: pd.DataFrame) -> str:
         rows: of models against the best one.
     """
     about, best = facts(metric), str(rows.reference.iloc[0])
-    column = "out_of_distribution" if rows.noise.iloc[0] == OUTSIDE else "mean"
+    column = {OUTSIDE: "out_of_distribution", ALL: "mean"}.get(str(rows.noise.iloc[0]), "")
     table = frames.get("generalization", pd.DataFrame(columns=["model", "metric"]))
     own = table[(table.metric == metric) & table.model.astype(str).str.startswith(CLASSICAL)]
-    if column not in own or best not in set(own.model):
+    means = own.set_index("model").get(column, pd.Series(dtype=float)).dropna()
+    if best not in means.index:
         return code(best)
-    means = own.set_index("model")[column].dropna()
     others = means.drop(best)
     order = [best, *others.sort_values(ascending=not about.higher_is_better).index[:1]]
     each = [f"{code(name)}, {number(means[name], about.digits)} {about.unit}" for name in order]

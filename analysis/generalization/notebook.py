@@ -26,12 +26,17 @@ if TYPE_CHECKING:
 PAIRED = 24
 """Up to this many models, all pairs are shown; beyond it, only those with the best one."""
 
+FEW = 4
+"""Up to so many models, means stand in the caption of a strip."""
+
 STRIPS = 8
 """Maximum number of comparison strips."""
 
 
 def mean_values(result: GeneralizationResult, models: Sequence[str], noise: str) -> str:
-    """The mean PSNR of some models under a noise, beside which that of one image can be read."""
+    """The mean PSNR of a few models under a noise, beside which that of one image can be read."""
+    if len(models) > FEW:
+        return ""
     frame = result.noises
     rows = frame[(frame.metric == "psnr") & (frame.noise == noise)].set_index("model")["mean"]
     return ", ".join(f"{m} {number(rows[m])} dB" for m in models if m in rows.index)
@@ -107,6 +112,6 @@ def comparisons(result: GeneralizationResult, metric: str) -> list[Displayed]:
         reason = comparison_strips.REASONS.get(first.reason, f"{first.reason} image")
         caption = f"{noise_label(first.noise)}: {first.image}, {reason}"
         if means := mean_values(result, models, str(first.noise)):
-            caption += f"; mean of all images: {means}"
+            caption += f"; mean over all crops: {means}"
         strips.append(notebook_output.comparison(squares, caption))
     return strips

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.error import causes
 from analysis.generalization import beyond
 from analysis.generalization.metrics import facts
-from analysis.report.evidence import Evidence
+from analysis.report.evidence import ERROR, Evidence
 from analysis.report.settings import BENCHMARK
 from analysis.stats.jackknife import ENOUGH
 from analysis.stats.paired_tests import LEVEL
@@ -49,11 +49,15 @@ def is_scored(evidence: Evidence) -> bool:
 
 def why(evidence: Evidence) -> list[str]:
     """What makes the two best networks differ, by the error decomposition."""
-    frame = evidence.error.get("error_difference")
-    if frame is None or len(evidence.ranked) < 2:
+    if "error_difference" not in evidence.error or ERROR not in evidence.error:
         return []
-    text = causes.sentence(frame, evidence.ranked[:2])
-    return [f"*Why*: {text[0].lower()}{text[1:]}"] if text else []
+    if len(evidence.ranked) < 2 or evidence.metric != "psnr":
+        return []
+    best, next_ = evidence.ranked[:2]
+    text = causes.sentence(evidence.error, next_, best)
+    own = evidence.error[ERROR].noise.nunique()
+    where = f"error decomposition, {plural(own, 'noise')}"
+    return [f"*Why* ({where}): {text[0].lower()}{text[1:]}"] if text else []
 
 
 def references(evidence: Evidence) -> list[str]:

@@ -57,7 +57,7 @@ TERMS: dict[str, tuple[str, str]] = {
     "gain": (
         "Of a layer, its change from the clean to the noisy image divided by that of the image, "
         "both relative to their spread over clean images: below 1 noise is dampened. Of image "
-        "content or noise at a spatial frequency, the share of its amplitude that is left.",
+        "content or noise at a spatial frequency, the factor of its amplitude in the output.",
         "",
     ),
     "Jensen–Shannon divergence (JS)": (

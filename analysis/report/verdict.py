@@ -36,9 +36,6 @@ MOST = 40
 NAME = 3
 """Words of a model's name; a longer one is cut."""
 
-FEW = 4
-"""Up to so many networks are named below the verdict."""
-
 WAYS = (*((cap, True) for cap in (None, 5, 4, 3, 2)), *((cap, False) for cap in (None, 4, 2)))
 """Ways to say it, the fullest first: how many noises are named for each model, and whether it is
 said how models fail."""

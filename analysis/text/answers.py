@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.stats.jackknife import ENOUGH
 from analysis.stats.model_differences import MEAN
 from analysis.text import verdicts
-from analysis.text.markdown import code, number
+from analysis.text.markdown import code, number, side
 from analysis.text.model_differences import ModelDifferences
 from analysis.text.noise_names import noise_phrases
 from analysis.text.rows import records
@@ -72,6 +73,25 @@ def between(of: ModelDifferences | None, noise: str = MEAN) -> Row | None:
     return rows[0] if rows else None
 
 
+def opposite(of: ModelDifferences | None) -> list[str]:
+    """The noises under which two models are in the opposite order of their mean over noises.
+
+    By intervals that exclude no difference: with enough photographs those that hold for all noises
+    at once, else the 95% intervals. None where the mean has another number than two models.
+    """
+    mean = between(of)
+    if of is None or mean is None or mean["noise"] != MEAN:
+        return []
+    middle = 1.0 if of.ratio else 0.0
+    prefix = "band_" if mean["photographs"] >= ENOUGH and "band_low" in mean else ""
+    found = []
+    for row in records(of.rows[of.rows.noise != MEAN]):
+        way = side(row[f"{prefix}low"] - middle, row[f"{prefix}high"] - middle)
+        if way * (mean["value"] - middle) < 0:
+            found.append(str(row["noise"]))
+    return found
+
+
 def compared(
     what: str,
     quantity: str,
@@ -90,14 +110,14 @@ def compared(
         evidence: whether the difference of two models is shown.
         digits: after the point.
         unit: behind a number in the sentence.
-        opposite: noises under which the order of two models is the other way round.
+        opposite: noises under which the order of two models is the other way round; see `opposite`.
 
     >>> compared("The gain", "gain", {"a": 0.5, "b": 0.41}, "shown").sentence
     'The gain is smaller in `b` than in `a`, 0.41 against 0.50: shown.'
     >>> compared("The gain", "gain", {"a": 0.5, "b": 0.41}, "too few images").sentence
     'The gain is 0.41 in `b` and 0.50 in `a`: too few images to tell them apart.'
     >>> compared("It", "it", {"a": 0.5, "b": 0.41}, opposite=["gaussian:15"]).sentence
-    'It is 0.41 in `b` and 0.50 in `a` (the other way round under Gaussian σ = 15).'
+    'It is 0.41 in `b` and 0.50 in `a`, though larger in `b` under Gaussian σ = 15.'
     """
     texts = {model: number(value, digits) for model, value in values.items()}
     known = sorted(
@@ -116,7 +136,7 @@ def compared(
     elif evidence == "shown":
         text = f"{what} is smaller in {code(low)} than in {code(high)}, {small} against {large}"
     if opposite and len(known) == 2:
-        text += f" (the other way round under {noise_phrases(opposite, 3)})"
+        text += f", though larger in {code(low)} under {noise_phrases(opposite, 3)}"
     judged_ = evidence if len(known) == 2 else ""
     return Answer(text, judged_, quantity, texts, ENDINGS[judged_])
 

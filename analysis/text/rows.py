@@ -56,27 +56,6 @@ def shared_noises(frame: pd.DataFrame, column: str) -> list[str]:
     return [str(noise) for noise, models in of.items() if models == known.model.nunique()]
 
 
-def opposite(frame: pd.DataFrame, column: str) -> list[str]:
-    """The noises under which two models are in the opposite order of their means over noises.
-
-    Means are those of `means_by_model`; with more than two models, or only one, none.
-
-    >>> values = {"model": [*"aabb"], "noise": [*"xyxy"], "v": [1.0, 9, 2, 3]}
-    >>> opposite(pd.DataFrame(values), "v")
-    ['x']
-    """
-    means = {m: v for m, v in means_by_model(frame, column).items() if v == v}
-    if len(means) != 2:
-        return []
-    a, b = means
-    found = []
-    for noise in shared_noises(frame, column):
-        own = means_by_model(frame[frame.noise == noise], column)
-        if (own[a] - own[b]) * (means[a] - means[b]) < 0:
-            found.append(noise)
-    return found
-
-
 def p_values(frame: pd.DataFrame, columns: Sequence[str], digits: int) -> pd.DataFrame:
     """A table in which no p-value is rounded to 0: columns with such values become text.
 

@@ -17,7 +17,7 @@ from analysis.error import answer as error_answer
 from analysis.generalization import answer as generalization_answer
 from analysis.report import contents, leaderboard, reading
 from analysis.stats.model_differences import MEAN
-from analysis.text.answers import Answer, between, compared, judged, of_sentences
+from analysis.text.answers import Answer, between, compared, judged, of_sentences, opposite
 from analysis.text.model_differences import ModelDifferences
 from tests.helpers.benchmark_frames import NAN, PAIR, benchmark
 from tests.helpers.paths import ROOT
@@ -42,15 +42,34 @@ def test_every_section_of_the_example_has_an_answer_without_intervals():
 
 def test_answers_on_means_say_where_the_order_is_reversed_and_where_models_are_not_comparable():
     answers = {row["section"]: row["answer"] for row in reading.answers(EXAMPLE)}
-    reversed_ = "(the other way round under Gaussian σ = 15)"
-    assert reversed_ in answers["Local linear map"] and reversed_ in answers["Sensitivity"]
+    assert "though larger in `masked` under Gaussian σ = 15" in answers["Local linear map"]
     frame = analysis.open_run(EXAMPLE / "linear", "linear").linear
     wide = frame.pivot(index="noise", columns="model", values="effective_dimension")
     assert (wide.baseline < wide.masked).to_dict() == {"gaussian:15": True, "poisson:3.5": False}
-    assert "the other way round" not in answers["Feature distributions"]
-    assert "differs by 3.9 dB, so that they are hardly comparable" in answers["SRGA"]
+    assert "though" not in answers["Feature distributions"] + answers["Sensitivity"]
+    srga = "Between models that are hardly comparable (PSNR under the reference differs by 3.9 dB)"
+    assert answers["SRGA"].startswith(srga)
     caption = leaderboard.leaderboard(EXAMPLE).data["text/html"]
     assert "SRGA: hardly comparable, PSNR differs by 3.9 dB under the reference" in caption
+
+
+def differences(values, photographs=12, half=0.1, band=0.2):
+    """A table of differences of two models by noise."""
+    rows = [
+        ("a", "b", noise, v, v - half, v + half, v - band, v + band, photographs)
+        for noise, v in values.items()
+    ]
+    ends = ("value", "low", "high", "band_low", "band_high", "photographs")
+    return ModelDifferences(pd.DataFrame(rows, columns=["model_a", "model_b", "noise", *ends]), "")
+
+
+def test_an_order_is_reversed_where_intervals_say_so():
+    values = {"gaussian:15": 0.15, "poisson:2": 0.5, "isp": -2.0, "mixture:4": -1e-9, MEAN: -1.0}
+    assert opposite(differences(values)) == ["poisson:2"]  # by intervals for all noises at once
+    assert opposite(differences(values, 4)) == ["gaussian:15", "poisson:2"]
+    assert opposite(differences({"isp": 1.0})) == [] and opposite(None) == []
+    ratios = differences({"isp": 1.5, "poisson:2": 0.5, MEAN: 0.8})._replace(ratio=True)
+    assert opposite(ratios) == ["isp"]
 
 
 def test_what_is_not_shown_is_not_said():
