@@ -19,6 +19,7 @@ from analysis.cka import measures
 from analysis.plotting import model_styles, trainings
 from analysis.plotting.figure_style import ONE_PANEL, PAPER, current, new_figure
 from analysis.plotting.model_styles import short
+from analysis.text.names import wrapped
 from analysis.text.noise_names import noise_words
 
 
@@ -26,7 +27,8 @@ from analysis.text.noise_names import noise_words
 class Panel:
     """One layer x layer matrix; rows are the layers of side a, columns those of side b.
 
-    The sides are what follows "layer": "of a model", "under a noise".
+    The sides are what follows "layer": "of a model", "under a noise". Panels of one group may share
+    a row of a figure.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Panel:
     layers_a: list[str]
     layers_b: list[str]
     values: np.ndarray
+    group: str
 
 
 MEASURES = {name: measure.label for name, measure in measures.MEASURES.items()}
@@ -68,6 +71,8 @@ def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
         label_a = part.drop_duplicates("index_a").sort_values("index_a").layer_a
         label_b = part.drop_duplicates("index_b").sort_values("index_b").layer_b
         title = str(model_a) if model_a == model_b else f"{model_a}, {model_b}"
+        if which == "cross_noise" and current() is not PAPER:  # there, it is below the column
+            title = f"{model_a}, {noise_words(noise_b)}"
         if noise_a == noise_b:
             title = (
                 f"{title} under {noise_words(noise_a)}"
@@ -88,6 +93,7 @@ def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
                 [short(str(name)) for name in label_a],
                 [short(str(name)) for name in label_b],
                 matrix.sort_index(axis=1).to_numpy(dtype=float),
+                str(model_a) if which == "cross_noise" else side_a,
             )
         )
     return matrices
@@ -121,7 +127,7 @@ def draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
     axes.set_yticks(range(len(panel.layers_a)), panel.layers_a, fontsize=size)
     axes.set_xlabel(f"layer {panel.side_b}", fontsize=9)
     axes.set_ylabel(f"layer {panel.side_a}", fontsize=9)
-    axes.set_title(panel.title, fontsize=10)
+    axes.set_title(wrapped(panel.title, 26), fontsize=10)
     return image
 
 
@@ -220,7 +226,7 @@ def heatmap(frame: pd.DataFrame, which: str) -> Figure | None:
     if not parts:
         return None
     title = f"{HEATMAPS[which]}\n{subtitle(frame)}"
-    rows = Counter(part.title if which == "cross_noise" else part.side_a for part in parts)
+    rows = Counter(part.group for part in parts)
     each = set(rows.values())
     columns = each.pop() if len(each) == 1 and len(rows) > 1 else 3  # a model's in a row
     columns = columns if 1 < columns <= WIDEST else 3

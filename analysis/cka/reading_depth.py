@@ -72,8 +72,7 @@ def difference(
     if curve.low.isna().all():
         return f"{start}{end}; without intervals no difference can be shown."
     if photographs < ENOUGH:
-        few = verdicts.in_words("too few images")
-        return f"{start}{end}; {few} where the curves differ."
+        return f"{start}{end}; in which layers the curves differ: {verdicts.too_few(ENOUGH)}."
     outside = {
         1: [short(str(name)) for name in curve.layer[curve.band_low > least]],
         -1: [short(str(name)) for name in curve.layer[curve.band_high < -least]],

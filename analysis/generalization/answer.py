@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from analysis.generalization import strength
 from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import over_unseen
 from analysis.generalization.summary import scores_of_models
@@ -46,6 +47,10 @@ def answer(frames: Mapping[str, pd.DataFrame], metric: str = "psnr") -> Answer:
     other = known[1]
     test = over_unseen(frames, metric, best, other)
     lead += f", {code(other)} {text(values[other])}" + (", the next" if len(known) > 2 else "")
+    towards = strength.towards(frames, best, other) if metric == "psnr" else ""
+    if towards:
+        trend = f"With stronger noise of a kind the difference moves towards {code(towards)}"
+        lead = f"{trend}; {lead}"
     if test is None or not math.isfinite(test.value):
         return Answer(f"{lead}; there is no paired test", "", quantity, shown)
     return Answer(lead, test.verdict, quantity, shown, ENDINGS[test.verdict])

@@ -79,6 +79,7 @@ def differences(rows: pd.DataFrame, metric: str, few: str = "") -> Displayed:
         }
     )
     table = p_values(table, ["p", "p (Holm)"], 5)
+    table = table.drop(columns=[name for name in ("p", "p (Holm)") if table[name].isna().all()])
     digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
     caption = f"{a} - {b}, {with_unit(metric)}; better: share of photographs on which {a} is better"
     caption += f"; {few}" if few else ""

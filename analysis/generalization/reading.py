@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.commands import training_noises
-from analysis.generalization import beyond, metrics, references, summary
+from analysis.generalization import beyond, metrics, references, strength, summary
 from analysis.generalization.conditions import contestants
 from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import (
@@ -240,12 +240,12 @@ def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
             span = low if low == high else f"{low} to {high}"
             by = " ".join(filter(None, (span, about.unit)))
             texts.append(f"{code(name)} under {noise_phrases(won, 20)} (by {by})")
-    lines = [f"Shown to be better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
+    lines = [text] if (text := strength.sentence(frames, a, b)) and metric == "psnr" else []
+    lines += [f"Shown to be better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
     known = {noise: test for noise, test in by_noise.items() if not math.isnan(test.value)}
     if few := {noise: test for noise, test in known.items() if test.undecidable}:
-        lines.append(
-            f"No difference can be judged under {noise_phrases(few, 20)}: {too_few(few.values())}."
-        )
+        which = "any noise" if len(few) == len(known) > 1 else noise_phrases(few, 20)
+        lines.append(f"No difference can be judged under {which}: {too_few(few.values())}.")
     if rest := [noise for noise, test in known.items() if test.verdict == "not shown"]:
         lines.append(f"Not shown under {noise_phrases(rest, 20)}.")
     return lines

@@ -13,7 +13,7 @@ from analysis.report.evidence import ERROR, Evidence
 from analysis.report.settings import BENCHMARK
 from analysis.stats.jackknife import ENOUGH
 from analysis.stats.paired_tests import LEVEL
-from analysis.text import verdicts
+from analysis.text import noise_groups, verdicts
 from analysis.text.markdown import code, listed, number
 from analysis.text.rows import records
 from analysis.text.terminal import plural
@@ -22,6 +22,10 @@ from mtd.loading.classical import CLASSICAL
 
 FEW = 4
 """Up to so many networks are named below the verdict."""
+
+
+AHEAD = 3
+"""Up to so many noises are named under which a classical denoiser is ahead."""
 
 
 def below(folder: Path) -> list[str]:
@@ -80,7 +84,29 @@ def references(evidence: Evidence) -> list[str]:
     more = f", best {FEW} of {len(rows)} models" if len(rows) > FEW else ""
     end = f": {words.pop()}" if len(words) == 1 else ""
     name = in_words(rows[0]["reference"])
-    return [f"Advantage over the best classical reference ({name}){more}: {each}{end}."]
+    line = f"Advantage over the best classical reference ({name}){more}: {each}{end}"
+    ahead = classical_ahead(evidence)
+    if ahead:
+        whom = "it" if len(evidence.ranked) == 1 else "every network"
+        line += f"; a classical one has a better mean than {whom} under {ahead}"
+    return [f"{line}."]
+
+
+def classical_ahead(evidence: Evidence) -> str:
+    """The noises under which some classical denoiser has a better mean than every network."""
+    rows = evidence.tested[evidence.tested["mean"].notna()]
+    sign = 1 if facts(evidence.metric).higher_is_better else -1
+    best = rows.assign(score=sign * rows["mean"])
+    of = [
+        best[chosen].groupby("noise").score.max()
+        for chosen in (
+            best.model.astype(str).str.startswith(CLASSICAL),
+            best.model.isin(evidence.ranked),
+        )
+    ]
+    ahead = of[0][of[0] > of[1].reindex(of[0].index)].index
+    chosen = [str(noise) for noise in dict.fromkeys(rows.noise) if noise in ahead]
+    return noise_groups.words(rows, chosen, AHEAD) if chosen else ""
 
 
 def in_words(reference: str) -> str:

@@ -135,7 +135,7 @@ def leaderboard(path: Path) -> Displayed:
     if BENCHMARK in sections(path):
         about = ["PSNR in dB; ± half-width of the 95% interval", *benchmark_metrics.lines(scored)]
     if UNSEEN in frame:
-        about.append("columns not in dB: means over unseen noise")
+        about.append("columns not in dB: over the unseen noises of their sections")
     about += caveats(path, frame)
     caption = "; ".join(about)
     return notebook_output.table(shown, digits, caption, source, help_)

@@ -21,10 +21,11 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     of = ModelDifferences.read(frames, "srga_difference")
     what = "The distance of features under other noises from those under the reference (SRGA)"
     apart = apart_in_psnr(frames["srga"])
+    evidence = judged(between(of))
     if apart and sum(value == value for value in values.values()) > 1:
         what = (
             "Between models that are hardly comparable (PSNR under the reference differs by "
-            f"{number(apart, 1)} dB), the{what[3:]}"
+            f"{number(apart, 1)} dB on these crops), the{what[3:]}"
         )
-    evidence = judged(between(of))
+        evidence = ""
     return compared(what, "SRGA, mean", values, evidence, opposite=opposite(of))

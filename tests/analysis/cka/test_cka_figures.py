@@ -81,6 +81,8 @@ def test_noises_of_a_model_are_in_a_row_in_print_and_share_their_names():
     assert figure is not None
     panels = figure.axes[:8]
     assert [axes.get_title() for axes in panels] == [*"aaaabbbb"]
+    screen = cka_figures.heatmap(frame, "cross_noise")
+    assert screen is not None and screen.axes[0].get_title() == "a, Poisson α = 3"
     assert [bool(axes.get_xlabel()) for axes in panels] == [False] * 4 + [True] * 4
     assert [bool(axes.get_ylabel()) for axes in panels] == 2 * [True, False, False, False]
     width, height = figure.get_size_inches()

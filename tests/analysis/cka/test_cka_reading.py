@@ -233,7 +233,7 @@ def test_with_few_photographs_or_without_intervals_nothing_is_said_to_differ():
     apart = difference_table([0.1, 0.1, 0.3], [0.2, 0.2, 0.4])
     few = means_table(frame, (0.4, 0.6), photographs=9)
     text = text_of(frame, few, difference=apart)
-    assert "is +0.350 [+0.300, +0.400]; too few images to tell (at least 10 photographs)" in text
+    assert "is +0.350 [+0.300, +0.400]; in which layers the curves differ: too few images" in text
     none = apart.assign(low=np.nan, high=np.nan, band_low=np.nan, band_high=np.nan)
     text = text_of(frame, means_table(frame, photographs=0), difference=none)
     assert "b - a is +0.350; without intervals no difference can be shown." in text

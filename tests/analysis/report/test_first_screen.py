@@ -103,7 +103,7 @@ def test_the_leaderboard_says_what_its_means_are_over_only_where_that_is_so(monk
         table = BeautifulSoup(leaderboard.leaderboard(EXAMPLE).data["text/html"], "html.parser")
         return table.caption.get_text()
 
-    assert "means over unseen noise" in caption()
+    assert "over the unseen noises" in caption()
     without = leaderboard.scores(EXAMPLE).drop(columns=leaderboard.UNSEEN)
     monkeypatch.setattr(leaderboard, "scores", lambda path: without)
     assert "unseen" not in caption()

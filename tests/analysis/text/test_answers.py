@@ -47,7 +47,7 @@ def test_answers_on_means_say_where_the_order_is_reversed_and_where_models_are_n
     wide = frame.pivot(index="noise", columns="model", values="effective_dimension")
     assert (wide.baseline < wide.masked).to_dict() == {"gaussian:15": True, "poisson:3.5": False}
     assert "though" not in answers["Feature distributions"] + answers["Sensitivity"]
-    srga = "Between models that are hardly comparable (PSNR under the reference differs by 3.9 dB)"
+    srga = "Between models that are hardly comparable (PSNR under the reference differs by 3.9 dB "
     assert answers["SRGA"].startswith(srga)
     caption = leaderboard.leaderboard(EXAMPLE).data["text/html"]
     assert "SRGA: hardly comparable, PSNR differs by 3.9 dB under the reference" in caption
