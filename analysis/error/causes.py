@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.stats.jackknife import ENOUGH
 from analysis.stats.model_differences import MEAN, averaged
-from analysis.text.markdown import bounded, code, listed, number, side
+from analysis.text.markdown import bounded, code, number, side
 from analysis.text.noise_names import noise_label, noise_phrase
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
@@ -22,7 +22,7 @@ Frames = Mapping[str, pd.DataFrame]
 CAUSES = {"damage": "lost detail", "leak": "leaked noise"}
 """The parts of a difference of PSNR, in words."""
 
-WITH_MASKS = "leaked noise and random masks"
+WITH_MASKS = "leaked noise (with the variation by random masks)"
 """What the second part is of a network whose outputs vary with its masks."""
 
 HEADS = {"psnr": "PSNR", "damage": "due to lost detail", "leak": "due to leaked noise"}
@@ -106,9 +106,9 @@ def sentence(frames: Frames, first: str, second: str) -> str:
     >>> frame = pd.DataFrame(rows, columns=[*names, "band_low", "band_high", "photographs"])
     >>> error = pd.DataFrame({"model": ["a", "b"], "mask_variance": [0.0, 0.0]})
     >>> print(sentence({"error": error, "error_difference": frame}, "a", "b"))
-    Lost detail makes the PSNR of `b` lower than that of `a` under both noises (by 1.0 to 2.0 dB); \
-leaked noise makes it lower under Gaussian σ = 15 (by 0.5 dB) and higher under Poisson α = 2 (by \
-2.5 dB): shown by intervals that hold for all noises at once.
+    More lost detail makes the PSNR of `b` lower than that of `a` under both noises (by 1.0 to 2.0 \
+dB); more leaked noise makes it lower under Gaussian σ = 15 (by 0.5 dB), less makes it higher \
+under Poisson α = 2 (by 2.5 dB): shown by intervals that hold for all noises at once.
     """
     frame, error = frames["error_difference"], frames["error"]
     rows, noises = single(frame, first, second), of_pair(frame, first, second).noise
@@ -121,13 +121,14 @@ leaked noise makes it lower under Gaussian σ = 15 (by 0.5 dB) and higher under 
         each: list[str] = []
         for part in found:
             if part.cause == cause and part.sign:
-                word = "higher" if part.sign > 0 else "lower"
-                than = "" if texts or each else f" than that of {code(first)}"
-                each.append(f"{word}{than} {under(part.noises, total)} (by {span(part)})")
-        if each:
-            whose = "it" if texts else f"the PSNR of {code(second)}"
-            verb = "make" if name == WITH_MASKS else "makes"
-            texts.append(f"{name} {verb} {whose} {listed(each)}")
+                amount, word = ("less", "higher") if part.sign > 0 else ("more", "lower")
+                what = amount if each else f"{amount} {name}"
+                whose, than = "it", ""
+                if not texts and not each:
+                    whose, than = f"the PSNR of {code(second)}", f" than that of {code(first)}"
+                where = under(part.noises, total)
+                each.append(f"{what} makes {whose} {word}{than} {where} (by {span(part)})")
+        texts += [", ".join(each)] if each else []
     if not found:
         return ""
     if not texts:

@@ -137,6 +137,10 @@ def scope(evidence: Evidence) -> str:
     of = own.drop_duplicates("noise")
     crops, sizes = int(of.crops.max()) if "crops" in of else 0, about.get("crop")
     texts = [plural(evidence.photographs, "photograph")]
+    if evidence.photographs < ENOUGH:
+        texts[0] += f" (at least {ENOUGH} are needed: --images)"
+    if max(counts(about).values(), default=1) == 1:
+        texts.append("one training of each network" if len(evidence.ranked) > 1 else "one training")
     if crops:
         texts.append(plural(crops, "crop") + (f" of {sizes} × {sizes}" if sizes else ""))
     kinds = f"{plural(len(of), 'noise')} of {plural(of.kind.nunique(), 'kind')}"

@@ -117,7 +117,8 @@ def differences(evidence: Evidence) -> Main:
     what = f"{about.label} of {first} − {second}"
     figure, axes = frame_of(
         [JOINT.get(noise, names.get(noise, noise)) for noise in order],
-        f"{wrapped(what, 52)}{f' ({about.unit})' if about.unit else ''}\n{HOLLOW}",
+        f"{wrapped(what, 52)}{f' ({about.unit})' if about.unit else ''}\n"
+        f"← {wrapped(second, 20, 1)} ahead   {wrapped(first, 20, 1)} ahead →\n{HOLLOW}",
     )
     trained = evidence.tested[evidence.tested.in_distribution.eq(True)].noise
     shade(axes, [place for place, noise in enumerate(order) if noise in set(trained)])

@@ -153,8 +153,8 @@ def caveats(path: Path, frame: pd.DataFrame) -> list[str]:
 def halved(text: Any) -> str:
     """A value with its interval, such as `+1.99 [+0.95, +3.02]`, as value ± half of the interval.
 
-    >>> halved("+1.99 [+0.95, +3.02]"), halved("+1.99"), halved(float("nan"))
-    ('+1.99 ± 1.04', '+1.99', '–')
+    >>> print(halved("+1.99 [+0.95, +3.02]"), halved("+1.99"), halved(float("nan")), sep="; ")
+    +1.99\xa0±\xa01.04; +1.99; –
     """
     if not isinstance(text, str):
         return "–"
@@ -162,7 +162,8 @@ def halved(text: Any) -> str:
     if not ends:
         return text
     low, high = (float(end) for end in ends.rstrip("]").split(", "))
-    return f"{value} ± {(high - low) / 2:.2f}"
+    space = "\N{NO-BREAK SPACE}"
+    return f"{value}{space}±{space}{(high - low) / 2:.2f}"
 
 
 def compared(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
@@ -27,5 +28,6 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
             "Between models that are hardly comparable (PSNR under the reference differs by "
             f"{number(apart, 1)} dB on these crops), the{what[3:]}"
         )
-        evidence = ""
+        found = compared(what, "SRGA, mean", values, "", opposite=opposite(of))
+        return replace(found, evidence="hardly comparable")
     return compared(what, "SRGA, mean", values, evidence, opposite=opposite(of))

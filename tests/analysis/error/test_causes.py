@@ -87,15 +87,15 @@ def test_the_sign_of_each_part_and_its_noises():
 def test_only_what_intervals_exclude_is_named():
     near = split([-0.16, -2, 0.0], [0.05, -0.05, 0.0])
     assert causes.sentence(frames(near), "a", "b") == (
-        "Lost detail makes the PSNR of `b` lower than that of `a` under Poisson α = 2 (by 2.0 dB): "
-        "shown by intervals that hold for all noises at once."
+        "More lost detail makes the PSNR of `b` lower than that of `a` under Poisson α = 2 (by 2.0 "
+        "dB): shown by intervals that hold for all noises at once."
     )  # the first is outside of its own interval, and inside of that for all noises at once
     old = near.drop(columns=["band_low", "band_high"])
     assert "under 2 of 3 noises (by 0.2 to 2.0 dB)" in causes.sentence(frames(old), "a", "b")
     few = causes.sentence(frames(near.assign(photographs=4)), "a", "b")
     assert few == (
-        "On these 4 photographs, lost detail makes the PSNR of `b` lower than that of `a` under 2 "
-        "of 3 noises (by 0.2 to 2.0 dB)."
+        "On these 4 photographs, more lost detail makes the PSNR of `b` lower than that of `a` "
+        "under 2 of 3 noises (by 0.2 to 2.0 dB)."
     )
     nothing = "A difference in PSNR between `a` and `b` due to lost detail or leaked noise: "
     assert causes.sentence(frames(split([0.0], [0.0])), "a", "b") == f"{nothing}not shown."
@@ -107,9 +107,9 @@ def test_only_what_intervals_exclude_is_named():
 
 def test_masks_belong_to_the_second_part_where_there_are_any():
     frame = split([-2, -1], [1, 2])
-    assert "leaked noise makes it higher" in causes.sentence(frames(frame), "a", "b")
+    assert "less leaked noise makes it higher" in causes.sentence(frames(frame), "a", "b")
     masked = causes.sentence(frames(frame, 0.5), "a", "b")
-    assert "leaked noise and random masks make it higher under both noises" in masked
+    assert "less leaked noise (with the variation by random masks) makes it higher" in masked
 
 
 def test_small_sizes_are_not_rounded_to_nothing():

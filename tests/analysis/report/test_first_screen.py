@@ -33,13 +33,13 @@ def test_the_verdict_of_a_page_is_its_own_element():
     assert page.select_one(".verdict").get_text() == verdict.headline(EXAMPLE)
     why, beyond, rule, average, single = (line.get_text() for line in page.select(".evidence p"))
     assert why.startswith(
-        "Why (error decomposition, 6 noises): on these 4 photographs, lost detail"
+        "Why (error decomposition, 6 noises): on these 4 photographs, more lost detail"
     )
     assert "makes the PSNR of masked lower than that of baseline under all 6 noises" in why
     assert "best classical reference" in beyond and "95% interval" in rule
     assert "kinds of unseen noise" in average and "single training run" in single
     scope = page.select_one(".evidence summary").get_text()
-    assert "4 photographs; 24 crops of 96 × 96; 12 noises" in scope
+    assert "4 photographs (at least 10 are needed: --images); one training of each" in scope
     assert "*" not in rule and page.select(".evidence em")
 
 
@@ -50,7 +50,9 @@ def test_headings_of_the_leaderboard_are_short_and_say_what_they_mean():
     own = [head for head in heads if head.get_text() != "model"]
     assert own and all(head["title"] for head in own)
     assert html.unescape(own[-1]["title"]) in [text for _, text, _ in glossary.terms()]
-    assert "+0.45 ± 0.97" in [cell.get_text() for cell in table.select("td")]
+    assert "+0.45\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.97" in [
+        cell.get_text() for cell in table.select("td")
+    ]
     assert "[" not in table.tbody.get_text()
 
 
