@@ -18,5 +18,5 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     what = "The extent of the pixels that the output depends on (diffusion index)"
     return compared(
         *(what, "diffusion index", values, judged(between(of))),
-        opposite=opposite(of),
+        opposite=opposite(of, values),
     )

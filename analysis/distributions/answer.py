@@ -20,5 +20,5 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     what = "The shift of the last features under other noises (W1)"
     return compared(
         *(what, "W1, mean (σ)", values, judged(between(of)), 3, "σ"),
-        opposite=opposite(of),
+        opposite=opposite(of, values),
     )

@@ -120,7 +120,7 @@ def overall(frames: Frames) -> list[str]:
         ]
     joint, text = frame[frame.noise == MEAN], []
     where = f"Averaged over {plural(averaged(frame[frame.measure == 'psnr']), 'noise')}"
-    if joint.empty:
+    if joint.empty and frame.noise.nunique() == 1:
         joint, where = frame, f"Under {noise_phrase(frame.noise.iloc[0])}"
     for (a, b), rows in joint.groupby(["model_a", "model_b"], sort=False):
         effect = difference(rows, str(a), str(b))

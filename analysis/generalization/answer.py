@@ -47,7 +47,7 @@ def answer(frames: Mapping[str, pd.DataFrame], metric: str = "psnr") -> Answer:
     other = known[1]
     test = over_unseen(frames, metric, best, other)
     lead += f", {code(other)} {text(values[other])}" + (", the next" if len(known) > 2 else "")
-    towards = strength.towards(frames, best, other) if metric == "psnr" else ""
+    towards = strength.towards(frames, best, other) if metric == "psnr" and len(known) == 2 else ""
     if towards:
         trend = f"With stronger noise of a kind the difference moves towards {code(towards)}"
         lead = f"{trend}; {lead}"

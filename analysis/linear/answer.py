@@ -22,5 +22,5 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     what = f"The number of directions of the input that pass (effective dimension){over}"
     return compared(
         *(what, "effective dimension", values, judged(between(of)), 0),
-        opposite=opposite(of),
+        opposite=opposite(of, values),
     )

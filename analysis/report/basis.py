@@ -29,8 +29,8 @@ AHEAD = 3
 
 
 def below(folder: Path) -> list[str]:
-    """What stands below the verdict: why networks differ, and whether they are worth a classical
-    reference."""
+    """What stands below the verdict: why networks differ, and how far they are beyond a classical
+    denoiser."""
     evidence = Evidence.read(folder)
     return [*why(evidence), *references(evidence)] if is_scored(evidence) else []
 

@@ -23,5 +23,5 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
     what = f"The change of the output caused by noise, relative to that of the input (gain){over}"
     return compared(
         *(what, "gain of the output", values, judged(between(of), ratio=True)),
-        opposite=opposite(of),
+        opposite=opposite(of, values),
     )

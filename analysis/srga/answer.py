@@ -28,6 +28,6 @@ def answer(frames: Mapping[str, pd.DataFrame]) -> Answer:
             "Between models that are hardly comparable (PSNR under the reference differs by "
             f"{number(apart, 1)} dB on these crops), the{what[3:]}"
         )
-        found = compared(what, "SRGA, mean", values, "", opposite=opposite(of))
+        found = compared(what, "SRGA, mean", values, "", opposite=opposite(of, values))
         return replace(found, evidence="hardly comparable")
-    return compared(what, "SRGA, mean", values, evidence, opposite=opposite(of))
+    return compared(what, "SRGA, mean", values, evidence, opposite=opposite(of, values))

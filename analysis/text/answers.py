@@ -73,21 +73,26 @@ def between(of: ModelDifferences | None, noise: str = MEAN) -> Row | None:
     return rows[0] if rows else None
 
 
-def opposite(of: ModelDifferences | None) -> list[str]:
-    """The noises under which two models are in the opposite order of their mean over noises.
+def opposite(of: ModelDifferences | None, values: Mapping[str, float]) -> list[str]:
+    """The noises under which the lower of two models in the mean over noises is the higher one.
 
     By intervals that exclude no difference: with enough photographs those that hold for all noises
-    at once, else the 95% intervals. None where the mean has another number than two models.
+    at once, else the 95% intervals. None of more than two models.
+
+    Args:
+        of: differences of the models by noise.
+        values: their means over noises.
     """
     mean = between(of)
     if of is None or mean is None or mean["noise"] != MEAN:
         return []
+    low = min(values, key=values.__getitem__)
     middle = 1.0 if of.ratio else 0.0
     prefix = "band_" if mean["photographs"] >= ENOUGH and "band_low" in mean else ""
     found = []
     for row in records(of.rows[of.rows.noise != MEAN]):
         way = side(row[f"{prefix}low"] - middle, row[f"{prefix}high"] - middle)
-        if way * (mean["value"] - middle) < 0:
+        if way and low == row["model_b" if way > 0 else "model_a"]:
             found.append(str(row["noise"]))
     return found
 

@@ -123,6 +123,8 @@ def test_one_noise_has_its_difference_and_no_mean():
     single = frame[frame.noise != MEAN]
     (text,) = reading.overall({"error_difference": single})
     assert text.startswith("Under Gaussian σ = 15, `b` - `a`: PSNR -1.50 dB")
+    several = split([-2.0, 1.0], [0.5, 0.5])
+    assert reading.overall({"error_difference": several[several.noise != MEAN]}) == []
 
 
 def test_the_mean_is_over_the_noises_that_all_pairs_have():

@@ -69,11 +69,16 @@ def differences(values, photographs=12, half=0.1, band=0.2):
 
 def test_an_order_is_reversed_where_intervals_say_so():
     values = {"gaussian:15": 0.15, "poisson:2": 0.5, "isp": -2.0, "mixture:4": -1e-9, MEAN: -1.0}
-    assert opposite(differences(values)) == ["poisson:2"]  # by intervals for all noises at once
-    assert opposite(differences(values, 4)) == ["gaussian:15", "poisson:2"]
-    assert opposite(differences({"isp": 1.0})) == [] and opposite(None) == []
+    means = {"a": 2.0, "b": 1.0}
+    assert opposite(differences(values), means) == [
+        "poisson:2"
+    ]  # by intervals for all noises at once
+    assert opposite(differences(values, 4), means) == ["gaussian:15", "poisson:2"]
+    assert opposite(differences({"isp": 1.0}), means) == [] and opposite(None, means) == []
     ratios = differences({"isp": 1.5, "poisson:2": 0.5, MEAN: 0.8})._replace(ratio=True)
-    assert opposite(ratios) == ["isp"]
+    assert opposite(ratios, means) == ["isp"]
+    # a mean of ratios may have another order than the means themselves, which the sentence names
+    assert opposite(ratios, {"a": 1.0, "b": 2.0}) == ["poisson:2"]
 
 
 def test_what_is_not_shown_is_not_said():
