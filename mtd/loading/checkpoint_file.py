@@ -19,17 +19,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd.loading import stand_ins, tensors_only, unpickling, weight_sets
-from mtd.loading.budget import LEAST
+from mtd.loading import weight_sets
 from mtd.loading.locations import check_suffix, locate
-from mtd.loading.stand_ins import LONGEST, Unread
-from mtd.loading.tensor_unpickler import LONGEST_NAME
 from mtd.loading.weight_sets import StateDict, WeightSet
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
 from mtd.networks.config import Config
 from mtd.networks.swinir import is_recomputable
 from mtd.networks.weights import weights_digest
+from mtd.tensor_files import stand_ins, tensors_only, unpickling
+from mtd.tensor_files.budget import LEAST
+from mtd.tensor_files.stand_ins import LONGEST, Unread
+from mtd.tensor_files.tensor_unpickler import LONGEST_NAME
 from mtd.utils import atomic_write, input_files, limits, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural

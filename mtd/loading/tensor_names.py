@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from torch import Tensor
 
+from mtd.tensor_files.stand_ins import MANY
+
 COUNTERS = frozenset(
     (
         *("total_ops", "total_params"),  # of the profiler THOP
@@ -52,10 +54,6 @@ GENERAL = frozenset(
     )
 )
 """Words that tell nothing of what a network is for."""
-
-
-MANY = 10_000
-"""Numbers in a vector from which on it may hold all weights of a network in a row."""
 
 
 def words(name: str) -> list[str]:

@@ -10,9 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd.loading.stand_ins import Unread, opened
 from mtd.loading.tensor_names import (
-    MANY,
     PARALLEL,
     is_average,
     is_count,
@@ -20,7 +18,8 @@ from mtd.loading.tensor_names import (
     of_training,
     without_insertions,
 )
-from mtd.loading.unpickling import DEEPEST
+from mtd.tensor_files.stand_ins import MANY, Unread, opened
+from mtd.tensor_files.unpickling import DEEPEST
 
 PICKLED = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 """The first bytes of pickles."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mtd.loading import checkpoint_file, unpickling
+from mtd.loading import checkpoint_file
+from mtd.tensor_files import unpickling
 from mtd.utils import atomic_write, digests, input_files, limits
 from mtd.utils.device import is_out_of_memory
 from mtd.utils.errors import BadInput

@@ -13,10 +13,11 @@ import pytest
 import spandrel
 import torch
 
-from mtd.loading import checkpoint_file, nearest, recognition, unpickling
-from mtd.loading.budget import LEAST, Budget
+from mtd.loading import checkpoint_file, nearest, recognition
 from mtd.loading.load import load
 from mtd.networks import registry, spandrel_adapter
+from mtd.tensor_files import unpickling
+from mtd.tensor_files.budget import LEAST, Budget
 from mtd.utils.errors import BadInput
 from mtd.utils.limits import CHECKPOINT_RATIO, AboveLimit
 from tests.helpers import steps

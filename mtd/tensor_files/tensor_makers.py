@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from mtd.loading.stand_ins import LONGEST, Named, Unread
-from mtd.loading.storages import KINDS, Storage, StorageKind
+from mtd.tensor_files.stand_ins import LONGEST, Named, Unread
+from mtd.tensor_files.storages import KINDS, Storage, StorageKind
 
 PLAIN_KEYS = (str, bytes, int, float, torch.dtype, Named, type(None))
 """Types of keys that are kept.

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from mtd.loading import checkpoint_file, stand_ins, unpickling
-from mtd.loading.stand_ins import Named, Unread
-from mtd.loading.tensor_unpickler import TensorUnpickler
+from mtd.loading import checkpoint_file
+from mtd.tensor_files import stand_ins, unpickling
+from mtd.tensor_files.stand_ins import Named, Unread
+from mtd.tensor_files.tensor_unpickler import TensorUnpickler
 from mtd.utils.errors import BadInput
 from tests.helpers.pickles import WEIGHTS, Quiet, beside, text
 

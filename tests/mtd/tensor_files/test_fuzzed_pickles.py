@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtd.loading import checkpoint_file, unpickling
+from mtd.loading import checkpoint_file
+from mtd.tensor_files import unpickling
 from mtd.utils.errors import BadInput
 from tests.helpers.pickles import OBJECTS, WEIGHTS, Quiet, parts_of, tensor, text, zipped
 

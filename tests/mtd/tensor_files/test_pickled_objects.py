@@ -11,8 +11,8 @@ from PIL import Image
 
 import mtd
 from mtd import denoise
-from mtd.loading import stand_ins, unpickling
-from mtd.loading.stand_ins import Named, Unread
+from mtd.tensor_files import stand_ins, unpickling
+from mtd.tensor_files.stand_ins import Named, Unread
 from mtd.utils import messages
 from tests.helpers import pickles
 from tests.helpers.architectures import output, tiny

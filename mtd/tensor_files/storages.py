@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, UntypedStorage
 
-from mtd.loading.archive import Archive
+from mtd.tensor_files.archive import Archive
 
 KINDS = {
     "Double": torch.double,

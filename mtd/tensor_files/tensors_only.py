@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mtd.loading.storages import DIMENSIONS, LARGEST
+from mtd.tensor_files.storages import DIMENSIONS, LARGEST
 from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
 

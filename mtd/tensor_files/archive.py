@@ -13,7 +13,7 @@ import zlib
 from io import BytesIO
 from pickle import UnpicklingError
 
-from mtd.loading.budget import Budget
+from mtd.tensor_files.budget import Budget
 from mtd.utils import limits
 
 ENTRY, LOCAL = b"PK\x01\x02", b"PK\x03\x04"

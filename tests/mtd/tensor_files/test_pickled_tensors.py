@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from mtd.loading import checkpoint_file, unpickling
+from mtd.loading import checkpoint_file
+from mtd.tensor_files import unpickling
 from mtd.utils.errors import BadInput
 from tests.helpers.pickles import WEIGHTS, Quiet, beside, parts_of, tensor, zipped
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtd.loading import archive, checkpoint_file
-from mtd.loading.archive import ENTRY, Archive
-from mtd.loading.budget import Budget
+from mtd.loading import checkpoint_file
+from mtd.tensor_files import archive
+from mtd.tensor_files.archive import ENTRY, Archive
+from mtd.tensor_files.budget import Budget
 from mtd.utils import digests
 from mtd.utils.errors import BadInput
 from tests.helpers.pickles import WEIGHTS, parts_of

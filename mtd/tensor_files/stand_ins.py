@@ -16,11 +16,13 @@ from typing import Any
 
 from torch import Tensor
 
-from mtd.loading.budget import Budget
-from mtd.loading.tensor_names import MANY
+from mtd.tensor_files.budget import Budget
 
 KERNEL = 4
 """Dimensions of a convolution's weights, which arrays of results mostly have not."""
+
+MANY = 10_000
+"""Numbers in a vector from which on it may hold all weights of a network in a row."""
 
 LONGEST = 80
 """Characters of a name in messages."""

@@ -1,7 +1,7 @@
 """Reading the pickled contents of a checkpoint file, whatever is stored beside its weights.
 
-There is one way for all files: `mtd.loading.tensor_unpickler` makes tensors and plain data, and
-inert stand-ins for everything else that a file names. Nothing is imported or called.
+There is one way for all files: `tensor_unpickler` makes tensors and plain data, and inert
+stand-ins for everything else that a file names. Nothing is imported or called.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from mtd.loading.archive import LOCAL, Archive, is_archive
-from mtd.loading.budget import Budget
-from mtd.loading.stand_ins import HOLDERS, Named, Unread, opened
-from mtd.loading.storages import RowStorages, ZipStorages
-from mtd.loading.tensor_unpickler import TensorUnpickler
+from mtd.tensor_files.archive import LOCAL, Archive, is_archive
+from mtd.tensor_files.budget import Budget
+from mtd.tensor_files.stand_ins import HOLDERS, Named, Unread, opened
+from mtd.tensor_files.storages import RowStorages, ZipStorages
+from mtd.tensor_files.tensor_unpickler import TensorUnpickler
 from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
 from mtd.utils.input_files import MEGABYTE

@@ -3,7 +3,7 @@
 Python's own pickle machine, with every instruction replaced that imports, calls or changes what a
 pickle names: a name becomes a `Named`, which is not looked up; a call of one becomes an `Unread`,
 which holds the arguments; a state, items and values are stored in that. The few functions that
-`torch.save` needs for tensors are those of `mtd.loading.tensor_makers`. Protocols 0 to 5 are read.
+`torch.save` needs for tensors are those of `tensor_makers`. Protocols 0 to 5 are read.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from mtd.loading.budget import Budget
-from mtd.loading.stand_ins import PLAIN, Named, Unread
-from mtd.loading.storages import QUANTIZED, Storage
-from mtd.loading.tensor_makers import KNOWN, Maker, cost, key_of
+from mtd.tensor_files.budget import Budget
+from mtd.tensor_files.stand_ins import PLAIN, Named, Unread
+from mtd.tensor_files.storages import QUANTIZED, Storage
+from mtd.tensor_files.tensor_makers import KNOWN, Maker, cost, key_of
 
 RECONSTRUCTORS = ("copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__")
 """Functions that make an object of the class that is their first argument."""
