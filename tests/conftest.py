@@ -23,6 +23,7 @@ import torch
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils import cli, home
+from tests.helpers import paths
 from tests.helpers.networks import MASKED, TINY, tiny_network
 
 try:
@@ -54,8 +55,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_home_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads or writes the models and test sets that the user has downloaded."""
+    """No test reads or writes the models and test sets that the user has downloaded.
+
+    Tests that need the development data name it; see `tests.helpers.paths`.
+    """
     os.environ[home.VARIABLE] = str(tmp_path_factory.mktemp("home"))
+    os.environ["TORCH_HOME"] = str(tmp_path_factory.mktemp("torch"))
+    os.environ.pop(paths.VARIABLE, None)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from analysis.report import verify
 from mtd.data import exr_header, image_io, photograph_archives, sidd_mat, unpacking
 from mtd.loading import checkpoint_file, kair_options
 from mtd.loading.load import load
-from mtd.metrics import lpips
+from mtd.metrics import lpips_backbone
 from mtd.training import config as recipes
 from mtd.training import logs, state, sweep
 from mtd.utils import digests, input_files, limits
@@ -123,9 +123,9 @@ def backbone(folder: Path) -> Read:
 
     def read() -> None:
         try:
-            lpips.read(path)
+            lpips_backbone.read(path)
         except BadInput as error:
-            if "not alexnet" not in str(error):
+            if "not the backbone" not in str(error):
                 raise
 
     return read

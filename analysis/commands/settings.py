@@ -86,6 +86,51 @@ def metrics_option() -> Any:
     )
 
 
+def lpips_option() -> Any:
+    """The field that leaves LPIPS out of a benchmark."""
+    return option(True, "leave LPIPS out", flag="--no-lpips")
+
+
+def lpips_weights_option() -> Any:
+    """The field of the file of LPIPS' backbone; see `mtd.metrics.lpips_backbone`."""
+    return option(
+        None,
+        "AlexNet backbone of LPIPS: torchvision's file, or its convolutions alone",
+        metavar="FILE",
+        shown="looked for in MTD_DATA, MTD_HOME and torch's cache, else downloaded",
+    )
+
+
+def lpips_channels_option() -> Any:
+    """The field of the order of colors that LPIPS is given."""
+    return option(
+        "rgb", "order of the colors that LPIPS is given: rgb, or bgr as in the paper's script"
+    )
+
+
+def check_lpips(lpips: bool, weights: str | None, channels: str, metrics: Sequence[str]) -> None:
+    """Check that the settings of LPIPS go together.
+
+    Args:
+        lpips: whether it is computed.
+        weights: the file of its backbone.
+        channels: the order of colors.
+        metrics: names of metrics beside it.
+
+    Raises:
+        BadInput: they do not.
+    """
+    given = {
+        "--lpips-weights": weights,
+        "--lpips-channels": channels != "rgb",
+        "--metric lpips": "lpips" in metrics,
+    }
+    for flag in [flag for flag, value in given.items() if value and not lpips]:
+        raise BadInput(f"{flag} and --no-lpips: give one of them")
+    if "lpips_bgr" in metrics and channels != "bgr":
+        raise BadInput("--metric lpips_bgr: give --lpips-channels bgr instead")
+
+
 def crop_option(default: int | None, shown: str = "") -> Any:
     """The field of the side of a crop, with an analysis' own default."""
     return option(

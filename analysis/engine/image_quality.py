@@ -14,7 +14,7 @@ from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
 from analysis.engine.protocol import Protocol
 from mtd.data.crops import Crop, busiest, place
 from mtd.metrics import Metric, psnr_ssim
-from mtd.metrics.lpips import LPIPS, SMALLEST
+from mtd.metrics.lpips import LPIPS, NAMES, SMALLEST
 from mtd.metrics.psnr_ssim import Quantize, as_rgb
 
 WINDOW = "window"
@@ -72,7 +72,7 @@ class ImageQuality(Observer):
             "border": self.protocol.border,
             "channel": self.protocol.channel,
             **({} if self.protocol.round_output else {"round_output": False}),
-            "lpips": self.perceptual.sha256 if self.perceptual else None,
+            "lpips": [self.perceptual.name, self.perceptual.sha256] if self.perceptual else None,
             "window": self.window,
             "further": [
                 {metric.name: metric.entry} if metric.source else metric.name
@@ -90,7 +90,7 @@ class ImageQuality(Observer):
         if size - 2 * border >= psnr_ssim.WINDOW:
             metrics["ssim"] = psnr_ssim.ssim(value, target, *how)
         if self.perceptual and size >= SMALLEST:
-            metrics["lpips"] = self.perceptual(value, target, quantize)
+            metrics[self.perceptual.name] = self.perceptual(value, target, quantize)
         colors = as_rgb(value), as_rgb(target)
         for metric in self.further:
             if not metric.refuses(*noisy.batch.size):
@@ -115,18 +115,28 @@ class ImageQuality(Observer):
     def _rows(
         self, batch: Batch, activations: Mapping[View, CachedActivations]
     ) -> list[dict[str, Any]]:
-        about = {
-            "protocol": self.protocol.name,
-            "border": self.protocol.border,
-            "channel": self.protocol.channel,
-        }
         return [
-            {**view._asdict(), **place(crop), "metric": name, "value": float(values[i]), **about}
+            {
+                **view._asdict(),
+                **place(crop),
+                "metric": name,
+                "value": float(values[i]),
+                "protocol": self.protocol.name,
+                **self._area(name),
+            }
             for view, cached in activations.items()
             for name, values in cached.tensors().items()
             if name != WINDOW
             for i, crop in enumerate(batch.crops)
         ]
+
+    def _area(self, metric: str) -> dict[str, Any]:
+        """Pixels left out at every side for a metric, and the channels that it is of."""
+        if metric in ("psnr", "ssim"):
+            return {"border": self.protocol.border, "channel": self.protocol.channel}
+        gray = self.protocol.channel == "gray"
+        bgr = metric == NAMES["bgr"]
+        return {"border": 0, "channel": "gray" if gray else "bgr" if bgr else "rgb"}
 
     def square(self, view: View, batch: Batch, crop: Crop) -> Tensor | None:
         """The busiest square (C, side, side) of a crop's output, if it ran on this process."""

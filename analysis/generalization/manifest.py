@@ -47,6 +47,7 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "evaluation": protocol.entry(),
         "lpips": inputs.chosen.lpips,
         "lpips_requested": settings.lpips,
+        "lpips_channels": settings.lpips_channels if settings.lpips else None,
         **metrics.entries(inputs.chosen, metrics.sizes_of(inputs.all_crops), protocol.border),
         **references.entry(inputs.models, inputs.references),
         "tile": settings.tile,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mtd.metrics import METRICS, pyiqa_metrics, registry
-from mtd.metrics.lpips import LPIPS, SMALLEST, NoBackbone
+from mtd.metrics.lpips import LPIPS, NAMES, SMALLEST
+from mtd.metrics.lpips_backbone import NoBackbone
 from mtd.metrics.psnr_ssim import WINDOW
 from mtd.metrics.pyiqa_metrics import PREFIX, NotRun
 from mtd.metrics.registry import Metric
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Manifest = Mapping[str, Any]
 
-OWN = ("psnr", "ssim", "lpips")
+OWN = ("psnr", "ssim", *NAMES.values())
 """The metrics that have a place of their own in the observer."""
 
 LEFT_OUT = "not run: left out (--no-lpips)"
@@ -58,7 +59,7 @@ class Chosen:
     @property
     def messages(self) -> list[str]:
         """Why metrics that were wanted are not computed."""
-        others = [n for n in self.not_run if n != "lpips"]
+        others = [n for n in self.not_run if n not in NAMES.values()]
         own = [f"{label(name)}: {self.not_run[name]}" for name in others]
         return [*filter(None, [self.backbone]), *own]
 
@@ -67,7 +68,7 @@ class Chosen:
         not_run: dict[str, str] = {}
         for one in ranks.gather(dict(self.not_run)):
             not_run |= one
-        perceptual = None if "lpips" in not_run else self.perceptual
+        perceptual = None if set(NAMES.values()) & set(not_run) else self.perceptual
         further = tuple(metric for metric in self.further if metric.name not in not_run)
         return replace(self, perceptual=perceptual, further=further, not_run=not_run)
 
@@ -88,6 +89,11 @@ class MetricSettings(Protocol):
     @property
     def lpips_weights(self) -> str | None:
         """The file of its backbone."""
+        ...
+
+    @property
+    def lpips_channels(self) -> Literal["rgb", "bgr"]:
+        """The order in which it is given the colors."""
         ...
 
 
@@ -111,10 +117,12 @@ def load(settings: MetricSettings, device: str) -> Chosen:
     further, not_run = load_further(settings.metrics, device)
     if not settings.lpips:
         return Chosen(None, further, {"lpips": LEFT_OUT, **not_run})
+    channels = settings.lpips_channels
     try:
-        return Chosen(LPIPS(settings.lpips_weights, device), further, not_run)
+        return Chosen(LPIPS(settings.lpips_weights, device, channels), further, not_run)
     except NoBackbone as problem:
-        return Chosen(None, further, {"lpips": NO_BACKBONE, **not_run}, str(problem))
+        missing = {NAMES[channels]: NO_BACKBONE}
+        return Chosen(None, further, {**missing, **not_run}, str(problem))
 
 
 def load_further(names: Sequence[str], device: str) -> tuple[tuple[Metric, ...], dict[str, str]]:
@@ -177,11 +185,10 @@ def entries(chosen: Chosen, sizes: Sequence[tuple[int, int]], border: int) -> di
         sizes: (height, width) of every crop.
         border: pixels left out at every side for PSNR and SSIM.
     """
-    not_run = {
-        "ssim": too_small(sizes, WINDOW + 2 * border),
-        "lpips": too_small(sizes, SMALLEST),
-        **chosen.not_run,
-    }
+    not_run = {"ssim": too_small(sizes, WINDOW + 2 * border)}
+    if chosen.perceptual:
+        not_run[chosen.perceptual.name] = too_small(sizes, SMALLEST)
+    not_run |= chosen.not_run
     return entries_of_further(chosen.further, not_run, sizes)
 
 

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from analysis.commands.parser import flag_of
 from analysis.commands.settings import (
     Settings,
+    check_lpips,
     crop_option,
     in_distribution_option,
     limit_option,
+    lpips_channels_option,
+    lpips_option,
+    lpips_weights_option,
     memory_option,
     metrics_option,
     noises_option,
@@ -79,7 +83,10 @@ class GeneralizationSettings(Settings):
         channel: of PSNR and SSIM, `rgb` or luma, `y`; None for the suite's, or `rgb`.
         metrics: beside PSNR, SSIM and LPIPS, as `pyiqa:dists`; see `mtd.metrics.pyiqa_metrics`.
         lpips: compute LPIPS as well.
-        lpips_weights: file of the AlexNet backbone of LPIPS; None for torchvision's.
+        lpips_weights: file of the AlexNet backbone of LPIPS; None to look for it, and download it
+            if it is not there; see `mtd.metrics.lpips_backbone`.
+        lpips_channels: order of the colors that LPIPS is given, `rgb` or `bgr`; the latter is the
+            metric `lpips_bgr`.
         references: score a blur, a median and each model's own fixed filter beside the models; see
             `analysis.generalization.references`.
         tile: large images in tiles: `auto`, `off`, or the side of a tile.
@@ -133,10 +140,9 @@ class GeneralizationSettings(Settings):
         None, "of PSNR and SSIM: rgb, or y, luma", shown="the suite's; else rgb"
     )
     metrics: tuple[str, ...] = metrics_option()
-    lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
-    lpips_weights: str | None = option(
-        None, "AlexNet backbone of LPIPS", metavar="FILE", shown="torchvision's"
-    )
+    lpips: bool = lpips_option()
+    lpips_weights: str | None = lpips_weights_option()
+    lpips_channels: Literal["rgb", "bgr"] = lpips_channels_option()
     references: bool = references_option()
     tile: int | Literal["auto", "off"] = option(
         "auto",
@@ -166,10 +172,7 @@ class GeneralizationSettings(Settings):
             raise BadInput(f"tile {self.tile!r}: expected auto, off, or a number of pixels")
         if type(self.tile) is int and self.tile < 1:
             raise BadInput(f"tile {self.tile}: expected auto, off, or a number of pixels")
-        if self.lpips_weights and not self.lpips:
-            raise BadInput("--lpips-weights and --no-lpips: give one of them")
-        if "lpips" in self.metrics and not self.lpips:
-            raise BadInput("--metric lpips and --no-lpips: give one of them")
+        check_lpips(self.lpips, self.lpips_weights, self.lpips_channels, self.metrics)
         self.check_test_sets()
         if self.noisy:
             self.check_noisy()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.commands.settings import (
     UNSEEN,
     Options,
     Settings,
+    check_lpips,
     controls_option,
     crop_option,
     in_distribution_option,
     limit_option,
+    lpips_channels_option,
+    lpips_option,
+    lpips_weights_option,
     memory_option,
     metrics_option,
     noises_option,
@@ -55,7 +59,8 @@ class ReportSettings(Settings):
         budget: the same in megapixels of clean images, an older spelling.
         metrics: of the benchmark, beside PSNR, SSIM and LPIPS.
         lpips: compute LPIPS as well.
-        lpips_weights: file of the AlexNet backbone of LPIPS.
+        lpips_weights: file of the AlexNet backbone of LPIPS; None to look for it.
+        lpips_channels: order of the colors that LPIPS is given, `rgb` or `bgr`.
         intervals: 95% intervals of CKA and SRGA.
         controls: ceiling, floor and untrained networks beside the values.
         untrained: number of untrained networks of each architecture.
@@ -93,8 +98,9 @@ class ReportSettings(Settings):
     )
     budget: tuple[str, ...] = option((), "", metavar="SECTION=MEGAPIXELS")
     metrics: tuple[str, ...] = metrics_option()
-    lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
-    lpips_weights: str | None = option(None, "AlexNet backbone of LPIPS", metavar="FILE")
+    lpips: bool = lpips_option()
+    lpips_weights: str | None = lpips_weights_option()
+    lpips_channels: Literal["rgb", "bgr"] = lpips_channels_option()
     intervals: bool = option(True, "no intervals of CKA and SRGA", flag="--no-intervals")
     controls: bool = controls_option()
     untrained: int = untrained_option()
@@ -112,6 +118,7 @@ class ReportSettings(Settings):
         if self.crop is None:
             raise BadInput("crop None: a report's features are taken of crops; give --crop")
         self.crops_of(self.benchmark_crop)
+        check_lpips(self.lpips, self.lpips_weights, self.lpips_channels, self.metrics)
 
     def check_names(self) -> None:
         """See `Settings.check_names`; also the suite of the benchmark."""

@@ -123,7 +123,7 @@ def scored_alike(settings: ReportSettings, folder: Path) -> ReportSettings:
     benchmark = folder / BENCHMARK / MANIFEST
     about = read_manifest(benchmark.parent) if benchmark.is_file() else {}
     if about.get("lpips") is None:
-        settings = replace(settings, lpips=False, lpips_weights=None)
+        settings = replace(settings, lpips=False, lpips_weights=None, lpips_channels="rgb")
     computed = [name for name in settings.metrics if name in about.get("metrics", {})]
     return replace(settings, metrics=tuple(computed))
 

@@ -1,7 +1,8 @@
 """LPIPS: perceptual distance by the features of AlexNet, through the package `lpips`.
 
-Its linear weights come with that package. The AlexNet backbone is a file of torchvision: it is
-taken from torchvision's cache or downloaded; otherwise the error says where to put it.
+For each of five layers, features of both images are scaled to unit length over the channels of
+each position; their squared differences are weighted by channel, averaged over positions, and added
+over layers. The weights come with that package; for the backbone see `mtd.metrics.lpips_backbone`.
 
 Reference: Zhang et al., *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric*,
 CVPR 2018; version 0.1.
@@ -10,75 +11,77 @@ CVPR 2018; version 0.1.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import socket
 import warnings
-from collections.abc import Mapping
 from functools import cache
+from itertools import product
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from mtd.metrics import lpips_backbone
 from mtd.metrics.psnr_ssim import Quantize, as_rgb, levels
-from mtd.utils import input_files, limits
-from mtd.utils.errors import BadInput
-from mtd.utils.home import home
-from mtd.utils.limits import AboveLimit
-from mtd.utils.printable import shortened
 
-BACKBONE = "alexnet-owt-7be5be79.pth"
-URL = f"https://download.pytorch.org/models/{BACKBONE}"
-DIGEST = "7be5be79"
-"""The first digits of the SHA-256 of the backbone, as in its name."""
+Channels = Literal["rgb", "bgr"]
+"""The order of an image's colors: that of the backbone's training, or the reverse, in which some
+scripts give them that read images with OpenCV."""
 
-TENSORS = "195266a4c8e96483085621ac3389a6c24f1dd0963c9ac0e001705d24ece83273"
-"""`digest_of` the convolutions of the backbone, by which another file with them is recognized."""
+NAMES: dict[Channels, str] = {"rgb": "lpips", "bgr": "lpips_bgr"}
+"""The names of the metric, in the registry and in tables."""
 
 SMALLEST = 31
 """Side of the smallest image that AlexNet takes."""
 
-PATIENCE = 20
-"""Seconds to wait for the download server."""
+LARGEST = 2048
+"""Side of the largest part of an image whose features are held in memory at once, in pixels."""
 
+MARGIN = 96
+"""Pixels around a part that its features depend on, at most."""
 
-class NoBackbone(RuntimeError):
-    """The backbone is not available and cannot be downloaded; the message says where to put it."""
-
-
-def in_zoo() -> Path:
-    """Where `mtd zoo get lpips/alexnet` puts the backbone."""
-    return home() / "zoo" / "lpips" / "alexnet.pth"
-
-
-def cached() -> Path:
-    """The path of the backbone in torchvision's cache."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
+STRIDES = (4, 8, 16, 16, 16)
+"""Pixels from one position of each layer to the next; `MARGIN` and `LARGEST` are multiples."""
 
 
 class LPIPS:
     """LPIPS (AlexNet, version 0.1) of images in [0, 1]; lower is better, 0 for equal images.
 
     Args:
-        weights: file of the backbone; by default that of torchvision's cache, downloaded if needed.
+        weights: file of the backbone; by default see `mtd.metrics.lpips_backbone.fetch`.
         device: of the network.
+        channels: order in which the network is given the colors, `rgb` or `bgr`.
+        largest: see `LARGEST`, a multiple of 16; the value is the same up to rounding.
 
     Attributes:
-        sha256: digest of the file.
+        sha256: digest of the backbone's tensors, the same for every file that holds them.
+        name: of the metric, which depends on the order of colors.
 
     Raises:
         BadInput: `weights` is not the AlexNet backbone.
-        NoBackbone: it is not given, not in the cache, and cannot be downloaded.
+        NoBackbone: it is not given, not here, and cannot be downloaded.
+        ValueError: another order.
     """
 
     def __init__(
-        self, weights: str | Path | None = None, device: torch.device | str = "cpu"
+        self,
+        weights: str | Path | None = None,
+        device: torch.device | str = "cpu",
+        channels: Channels = "rgb",
+        largest: int = LARGEST,
     ) -> None:
-        path = Path(weights) if weights is not None else fetch()
-        self.sha256, backbone = read(path)
+        if channels not in get_args(Channels):
+            raise ValueError(f"channels {channels!r}: expected rgb or bgr")
+        self.channels, self.largest = channels, largest
+        backbone = lpips_backbone.read(weights if weights is not None else lpips_backbone.fetch())
+        self.sha256 = lpips_backbone.digest_of(backbone)
         self.device = torch.device(device)
-        self.network = build(backbone).to(self.device)
+        self.network: Any = build(backbone).to(self.device)
+
+    @property
+    def name(self) -> str:
+        """`lpips`, or `lpips_bgr`."""
+        return NAMES[self.channels]
 
     @torch.no_grad()
     def __call__(self, output: Tensor, target: Tensor, quantize: Quantize = True) -> Tensor:
@@ -109,21 +112,82 @@ class LPIPS:
         low, high = float(target.min()), float(target.max())
         if quantize and not (low >= -1e-6 and high <= 1 + 1e-6):
             raise ValueError(f"target from {low:g} to {high:g}: expected [0, 1]")
-        a, b = (
-            (levels(as_rgb(image), quantize) / 127.5 - 1).to(self.device, torch.float32)
-            for image in (output, target)
-        )
-        distance: Tensor = self.network(a, b)
+        a, b = (self._prepared(image, quantize) for image in (output, target))
+        if max(a.shape[-2:]) > self.largest:
+            return self._in_parts(a, b)
+        distance: Tensor = self.network(a.to(self.device), b.to(self.device))
         return distance.flatten().cpu().double()
+
+    def _prepared(self, image: Tensor, quantize: Quantize) -> Tensor:
+        colors = levels(as_rgb(image), quantize)
+        ordered = colors.flip(1) if self.channels == "bgr" else colors
+        return (ordered / 127.5 - 1).float()
+
+    def _in_parts(self, a: Tensor, b: Tensor) -> Tensor:
+        """LPIPS of large images from parts of them, each with the margin its features depend on.
+
+        The positions of a layer that lie in a part are added up over parts; the same positions are
+        averaged as of the whole images.
+        """
+        sums = torch.zeros(len(a), len(STRIDES), dtype=torch.float64)
+        counts = torch.zeros(len(STRIDES), dtype=torch.float64)
+        for rows, columns in product(*(parts(size, self.largest) for size in a.shape[-2:])):
+            area = (..., slice(*rows.seen), slice(*columns.seen))
+            maps = self._layers(a[area].to(self.device), b[area].to(self.device))
+            for i, (stride, values) in enumerate(zip(STRIDES, maps, strict=True)):
+                own = values[..., rows.positions(stride), columns.positions(stride)]
+                sums[:, i] += own.double().sum((1, 2, 3)).cpu()
+                counts[i] += own[0].numel()
+        return (sums / counts).sum(1)
+
+    def _layers(self, a: Tensor, b: Tensor) -> list[Tensor]:
+        """By layer, (B, 1, h, w): the weighted squared difference at each position."""
+        import lpips
+
+        network = self.network
+        features = [network.net.forward(network.scaling_layer(image)) for image in (a, b)]
+        units = [[lpips.normalize_tensor(layer) for layer in layers] for layers in features]
+        return [
+            weighted((one - other).square())
+            for weighted, one, other in zip(network.lins, *units, strict=True)
+        ]
+
+
+class Part:
+    """A part of an image along one side.
+
+    Args:
+        start: its first pixel, a multiple of 16.
+        stop: behind its last one.
+        size: of the image.
+    """
+
+    def __init__(self, start: int, stop: int, size: int) -> None:
+        self.start, self.stop, self.last = start, stop, stop == size
+        self.seen = max(start - MARGIN, 0), min(stop + MARGIN, size)
+
+    def positions(self, stride: int) -> slice:
+        """The positions of a layer that lie in it, of those of its pixels and the margin."""
+        first, before = self.seen[0] // stride, self.start // stride
+        return slice(before - first, None if self.last else self.stop // stride - first)
+
+
+def parts(size: int, largest: int) -> list[Part]:
+    """A side in parts.
+
+    >>> [(part.start, part.stop, part.seen) for part in parts(300, 128)]
+    [(0, 128, (0, 224)), (128, 256, (32, 300)), (256, 300, (160, 300))]
+    """
+    return [Part(at, min(at + largest, size), size) for at in range(0, size, largest)]
 
 
 @cache
-def _default() -> LPIPS:
-    return LPIPS()
+def _default(channels: Channels) -> LPIPS:
+    return LPIPS(channels=channels)
 
 
 def lpips(output: Tensor, target: Tensor) -> Tensor:
-    """LPIPS of each image with torchvision's cached or downloaded backbone, on the CPU.
+    """LPIPS of each image with the backbone that is here or is downloaded, on the CPU.
 
     Args:
         output: (B, 3, H, W) RGB in [0, 1], or (B, 1, H, W) grayscale; H and W at least 31.
@@ -133,116 +197,15 @@ def lpips(output: Tensor, target: Tensor) -> Tensor:
         (B,) float64 on the CPU; lower is better, 0 for equal images.
 
     Raises:
-        NoBackbone: the backbone is not in the cache and cannot be downloaded.
+        NoBackbone: the backbone is not here and cannot be downloaded.
         ValueError: other shapes, or a target outside [0, 1].
     """
-    return _default()(output, target)
+    return _default("rgb")(output, target)
 
 
-def fetch() -> Path:
-    """The backbone in torchvision's cache or in the zoo, downloaded into the former otherwise.
-
-    Raises:
-        NoBackbone: it cannot be downloaded.
-    """
-    path = cached()
-    for known in (path, in_zoo()):
-        if known.is_file():
-            return known
-    from torchvision.models import AlexNet_Weights
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        silent = io.StringIO()  # torch prints the URL, as the error does; where depends on it
-        with contextlib.redirect_stderr(silent), contextlib.redirect_stdout(silent):
-            AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-    except Exception as error:
-        said = " ".join(str(getattr(error, "reason", error)).split())
-        reason = shortened(said) or type(error).__name__
-        raise NoBackbone(
-            f"no LPIPS: its backbone {BACKBONE} could not be downloaded ({reason}); get {URL}, "
-            f"put it at {path}, or name it by --lpips-weights"
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
-    return path
-
-
-def read(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """SHA-256 and tensors of a backbone file; nothing in it is executed.
-
-    Args:
-        path: of torchvision's file, or of a safetensors file with the same convolutions under their
-            names there, `features.0.weight` to `features.10.bias`.
-
-    Raises:
-        BadInput: the file is missing, too large, or not the AlexNet backbone.
-    """
-    try:
-        content = input_files.content(path, limits.CHECKPOINT)
-    except AboveLimit:
-        raise
-    except BadInput as error:
-        raise BadInput(f"{error}; get {BACKBONE} from {URL}") from None
-    digest = hashlib.sha256(content).hexdigest()
-    if path.suffix == SAFETENSORS:
-        return digest, convolutions(path, content)
-    if not digest.startswith(DIGEST):
-        broken = " (a broken download?)" if path.name == BACKBONE else ""
-        raise BadInput(
-            f"{path}: not {BACKBONE}, its SHA-256 begins with {digest[:8]}{broken}; get {URL}"
-        )
-    weights: dict[str, Tensor] = torch.load(
-        io.BytesIO(content), map_location="cpu", weights_only=True
-    )
-    return digest, weights
-
-
-SAFETENSORS = ".safetensors"
-
-
-def convolutions(path: Path, content: bytes) -> dict[str, Tensor]:
-    """The convolutions of the backbone from the content of a safetensors file.
-
-    Raises:
-        BadInput: it is no such file, or holds other tensors.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        tensors = load(content)
-    except SafetensorError as error:
-        raise BadInput(
-            f"{path}: damaged ({shortened(str(error))}); expected {BACKBONE} from {URL}"
-        ) from None
-    return check_convolutions(path, tensors)
-
-
-def check_convolutions(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The convolutions among the tensors of a file.
-
-    Raises:
-        BadInput: they are not those of the backbone.
-    """
-    found = {name: value for name, value in tensors.items() if name.startswith("features.")}
-    if digest_of(found) != TENSORS:
-        raise BadInput(
-            f"{path}: not the convolutions of {BACKBONE}; get {URL}, or a safetensors file of its "
-            "tensors features.0.weight to features.10.bias"
-        )
-    return found
-
-
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of tensors in float32 with their names and shapes, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].float().contiguous()
-        digest.update(f"{name} {tuple(value.shape)}\n".encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
+def lpips_bgr(output: Tensor, target: Tensor) -> Tensor:
+    """As `lpips`, where the network is given blue first: other values, as of some scripts."""
+    return _default("bgr")(output, target)
 
 
 def build(backbone: dict[str, Tensor]) -> torch.nn.Module:

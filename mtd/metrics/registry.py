@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mtd.metrics.lpips import lpips
+from mtd.metrics.lpips import lpips, lpips_bgr
 from mtd.metrics.psnr_ssim import psnr, ssim
 from mtd.utils import plugins
 from mtd.utils.errors import BadInput
@@ -85,6 +85,7 @@ BUILT_IN = (
     Metric("psnr", "PSNR", "dB", True, 2, psnr),
     Metric("ssim", "SSIM", "", True, 4, ssim),
     Metric("lpips", "LPIPS", "", False, 4, lpips),
+    Metric("lpips_bgr", "LPIPS (BGR)", "", False, 4, lpips_bgr),
 )
 
 

@@ -185,14 +185,23 @@ def backbone() -> bytes:
     return save({"features.0.weight": torch.ones(2, 3), "features.0.bias": torch.ones(2)})
 
 
+@cache
+def pickled_backbone() -> bytes:
+    import torch
+
+    from mtd.loading.checkpoint_file import torch_bytes
+
+    return torch_bytes({"features.0.weight": torch.ones(2, 3), "features.0.bias": torch.ones(2)})
+
+
 def read_backbone(path: Path) -> Any:
     """The backbone of LPIPS, whose tensors are known by their digest."""
-    from mtd.metrics import lpips
+    from mtd.metrics import lpips_backbone
 
     try:
-        return lpips.read(path)
+        return lpips_backbone.read(path)
     except BadInput as error:
-        if "not the convolutions of" in str(error):
+        if "not the backbone of LPIPS" in str(error):
             return error
         raise
 
@@ -228,6 +237,13 @@ READERS = [
         lambda: [backbone()],
         read_backbone,
         weighted(damage.SAFETENSORS),
+    ),
+    one_file(
+        "lpips-weights-pth",
+        "x.pth",
+        lambda: [pickled_backbone()],
+        read_backbone,
+        weighted(damage.CHECKPOINT),
     ),
     Reader(
         "training-state", lambda: [{"state.pt": state()}], read_state, weighted(damage.CHECKPOINT)

@@ -54,6 +54,7 @@ CORE: dict[str, list[str]] = {
     "analysis/srga/robustness.py": [f"{SRGA}/test_robustness.py"],
     "mtd/metrics/psnr_ssim.py": [f"{METRICS}/test_psnr_ssim.py"],
     "mtd/metrics/lpips.py": [f"{METRICS}/test_lpips.py"],
+    "mtd/metrics/lpips_backbone.py": [f"{METRICS}/test_lpips_backbone.py"],
     "mtd/noise/base.py": [
         f"{NOISE}/test_drawing.py",
         f"{NOISE}/test_synthetic.py",

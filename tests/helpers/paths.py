@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
-DATA = Path(os.environ.get("MTD_DATA", ROOT.parent / "shared" / "data"))
+VARIABLE = "MTD_DATA"
+DATA = Path(os.environ.get(VARIABLE, ROOT.parent / "shared" / "data"))
 
 
 def data_folder(name: str) -> Path:

@@ -27,13 +27,13 @@ from mtd import masking
 from mtd.data import crops as data_crops
 from mtd.data import image_io, photographs
 from mtd.loading import checkpoint_file
-from mtd.metrics import lpips, psnr_ssim
+from mtd.metrics import lpips, lpips_backbone, psnr_ssim
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.noise.mixture import OURS
 from tests.helpers.figures import leave_unrendered
-from tests.helpers.lpips_backbone import SHAPES
+from tests.helpers.lpips_backbone import admit, drawn
 from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
@@ -281,9 +281,9 @@ def test_a_suite_brings_noises_and_crops_and_options_win(folder):
 
 def test_without_the_backbone_it_says_so_once_and_goes_on(folder, monkeypatch, capsys):
     def nothing() -> Path:
-        raise lpips.NoBackbone("no LPIPS: put it THERE, or name it by --lpips-weights")
+        raise lpips_backbone.NoBackbone("no LPIPS: put it THERE, or name it by --lpips-weights")
 
-    monkeypatch.setattr(lpips, "fetch", nothing)
+    monkeypatch.setattr(lpips_backbone, "fetch", nothing)
     few = ("--crop", "32", "--limit", "2", "--no-references")
     path = started("plain.pth", *few, "--noise", "poisson:3")
     said = capsys.readouterr()
@@ -300,13 +300,9 @@ def test_metrics_that_were_not_run_are_named_with_the_reason(known):
 
 
 def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch, capsys):
-    state = {}
-    for place, (out, into, side) in SHAPES.items():
-        state[f"features.{place}.weight"] = 0.02 * torch.randn(out, into, side, side)
-        state[f"features.{place}.bias"] = torch.zeros(out)
-    torch.save(state, "backbone.pth")
-    digest = hashlib.sha256(Path("backbone.pth").read_bytes()).hexdigest()
-    monkeypatch.setattr(lpips, "DIGEST", digest[:8])
+    tensors = drawn()
+    admit(tensors, monkeypatch)
+    torch.save(tensors, "backbone.pth")
     path = started(
         *("plain.pth", "hidden.pth", "--crop", "32", "--limit", "2", "--quiet", *TWO),
         *("--no-references", "--lpips-weights", "backbone.pth"),
@@ -319,9 +315,29 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
     expected = float(lpips.LPIPS("backbone.pth")(noisy, clean))
     found = part[(part.noise == "poisson:3") & (part.sha256 == crop.digest)].value.item()
     assert found == pytest.approx(expected, abs=1e-6) and expected > 0
-    assert read_manifest(path)["lpips"] == digest
+    assert read_manifest(path)["lpips"] == lpips_backbone.digest_of(tensors)
+    assert read_manifest(path)["lpips_channels"] == "rgb"
     assert (path / "levels_lpips.png").is_file()
     assert "LPIPS, lower is better" in capsys.readouterr().out
+
+
+def test_lpips_of_blue_first_is_a_metric_of_its_own_and_of_the_whole_image(folder, monkeypatch):
+    tensors = drawn()
+    admit(tensors, monkeypatch)
+    Path("data/weights").mkdir(parents=True)
+    torch.save(tensors, "data/weights/alexnet_features.pth")
+    monkeypatch.setenv("MTD_DATA", "data")
+    path = started(
+        *("plain.pth", "--crop", "32", "--limit", "2", "--quiet", "--noise", "poisson:3"),
+        *("--no-references", "--lpips-channels", "bgr", "--protocol", "paper"),
+    )
+    results = tables(path)["results"].drop_duplicates("metric").set_index("metric")
+    assert list(results.index) == ["psnr", "ssim", "lpips_bgr"]
+    assert list(results.border) == [1, 1, 0] and list(results.channel) == ["rgb", "rgb", "bgr"]
+    manifest = read_manifest(path)
+    assert manifest["lpips_channels"] == "bgr" and "not_run" not in manifest
+    assert manifest["lpips"] == lpips_backbone.digest_of(tensors)
+    assert "LPIPS (BGR), lower is better" in said_in(path)
 
 
 @pytest.mark.parametrize(
@@ -344,6 +360,9 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
         (["--input-mask", "80"], "'80': expected a number from 0 to below 1"),
         (["--tile", "x"], "'x': expected auto, off, or a number"),
         (["--no-lpips", "--lpips-weights", "a.pth"], "give one of them"),
+        (["--no-lpips", "--lpips-channels", "bgr"], "give one of them"),
+        (["--lpips-channels", "grb"], "'grb'"),
+        (["--metric", "lpips_bgr"], "give --lpips-channels bgr instead"),
         (["--lpips-weights", "absent.pth"], "absent.pth: no such file"),
         (["--crop", "4000"], "smaller than the crop"),
         (["--output-dir", "plain.pth"], "is a file"),
