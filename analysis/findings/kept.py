@@ -56,7 +56,7 @@ def write(folder: Path, name: str, frame: pd.DataFrame) -> None:
 
 
 def summary(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Analysis, models by digest, noises and images of a run, from its manifest.
+    """Analysis, models by digest, noises, images and LPIPS's backbone of a run, from its manifest.
 
     What was kept already is left as it is.
     """
@@ -69,6 +69,7 @@ def summary(run: Mapping[str, Any]) -> dict[str, Any]:
         "analysis": run["analysis"],
         "models": {name: about.get("sha256") for name, about in run.get("models", {}).items()},
         **{key: run[key] for key in known if key in run},
+        **({"lpips": run["lpips"]} if run.get("lpips") else {}),
         "images": len({crop["image"] for crop in crops}),
         "crops": len(crops),
         "crop": run.get("crop"),

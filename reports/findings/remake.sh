@@ -8,6 +8,7 @@
 # DATA holds kodak24, cbsd68, bsds500_train, bsds500_test and mc_cbox: Mitsuba's Cornell box, path-traced
 # with 16, 64, 128 and 2,048 samples per pixel, as cbox_16.png and so on (python -m mtd.render makes such files);
 # the run folders are written into STUDY. The extra `test` installs scikit-image, which has the image of Figure 2.
+# LPIPS needs AlexNet's convolutions, which docs/metrics.md says where to put; without them its column stays empty.
 # With seeds, two cells of the ablation and the pair are trained with each, and join the scores kept beside this script.
 # To train cells on several machines, run the line of the ablation there with --cell NAME.
 # One thread each: a training is repeated bit for bit only with the same number of threads.
@@ -22,11 +23,11 @@ short=("${fast[@]}" --set run.steps=2000 --set 'optimizer.milestones=[1000,1500,
     --set run.save_every=500 --set validation.every=500)
 shorter=("${fast[@]}" --set run.steps=2500 --set 'optimizer.milestones=[1250,1875,2250]'
     --set run.save_every=500 --set validation.every=500)
-berkeley=(--images "$data/cbsd68" --crop 96 --crop-rule center --limit 68 --no-lpips --no-references)
-kodak=(--images "$data/kodak24" --crop 128 --crop-rule center --limit 24 --no-lpips)
+berkeley=(--images "$data/cbsd68" --crop 96 --crop-rule center --limit 68 --no-references)
+kodak=(--images "$data/kodak24" --crop 128 --crop-rule center --limit 24)
 ablation=(--noise gaussian:15 --noise mixture:1 --noise mixture:2 --noise mixture:3 --noise mixture:4 --noise mixture:5)
 # SRGA of more than 300 patches, as its authors recommend
-report=(--images "$data/kodak24" --max-crops srga=341 --no-lpips --sections generalization,cka,srga,distributions)
+report=(--images "$data/kodak24" --max-crops srga=341 --sections generalization,cka,srga,distributions)
 
 train() { # CONFIG FOLDER OPTIONS…: nothing if it is finished
     [ -f "$2/model.pth" ] || OMP_NUM_THREADS=1 python -m mtd.train "$1" --output-dir "$2" --resume --quiet "${@:3}"
@@ -120,7 +121,7 @@ analyses() {
         spp+=(--paired-images "monte_carlo:$n=$study/render/$n" "$study/render/clean")
     done
     copy "$data/mc_cbox/cbox_2048.png" "$study/render/clean/cbox.png"
-    analyze generalization monte_carlo "${pair[@]}" "$m/dncnn.pth" "${spp[@]}" --crop 64 --no-lpips --no-references \
+    analyze generalization monte_carlo "${pair[@]}" "$m/dncnn.pth" "${spp[@]}" --crop 64 --no-references \
         --noise gaussian:15
     # Figure 3; the simplest way to complete an image is run as a network
     python -c 'import sys, torch; torch.save({"unused": torch.zeros(1)}, sys.argv[1])' "$m/nearest.pth"

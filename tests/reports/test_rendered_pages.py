@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from analysis.findings import page as findings_page
+from analysis.findings import published
 from analysis.findings.claims import judge
 from analysis.findings.study import Study
 from analysis.pages import fingerprint
@@ -107,6 +108,44 @@ def test_the_findings_follow_from_the_scores_beside_them():
         assert len(values) >= 3 and mean == pytest.approx(np.mean(values), rel=1e-9)
         assert (low, high) == pytest.approx((mean - half, mean + half), rel=1e-9)
     assert sum(path.stat().st_size for path in scores.path.rglob("*")) < 3e6
+
+
+def test_every_contrast_whose_scores_were_not_kept_is_that_of_a_claim():
+    stored = pd.read_csv(FINDINGS / "scores" / "stored.csv")
+    claims = pd.read_csv(FINDINGS / "claims.csv").set_index(["finding", "quantity"])
+    for row in stored.itertuples():
+        assert (row.finding, row.quantity) in claims.index, row.quantity
+        assert np.isfinite(claims.value[row.finding, row.quantity])
+
+
+def test_what_the_readme_of_the_findings_says_of_lpips():
+    text = " ".join((FINDINGS / "README.md").read_text().split())
+
+    def difference(run: str, noise: str, a: str, b: str) -> pd.Series:
+        """LPIPS of network a minus that of network b, image by image."""
+        rows = pd.read_csv(FINDINGS / "scores" / run / "results.csv.gz")
+        rows = rows[(rows.metric == "lpips") & (rows.noise == noise)]
+        wide = rows.pivot(index=["image", "top", "left"], columns="model", values="value")
+        return wide[a] - wide[b]
+
+    def interval(values: pd.Series) -> str:
+        low, high = stats.ttest_1samp(values, 0).confidence_interval()
+        return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
+
+    isp = difference("levels", "isp", "baseline", "masked")
+    assert len(isp) == 24 and f"is {interval(isp)}, of one training" in text
+    paper = published.table("table3c").set_index("method").lpips
+    assert f"In the paper it is {paper.baseline - paper.masked:+.3f}" in text
+    rendered = [
+        difference("monte_carlo", f"monte_carlo:{n}", "masked", "baseline").mean()
+        for n in (64, 128)
+    ]
+    assert f"by {rendered[0]:.3f} with 64 samples per pixel and {rendered[1]:.3f} with 128" in text
+    hidden = [
+        interval(difference(f"completion_{share}", "gaussian:0", "masked", "nearest"))
+        for share in (80, 90)
+    ]
+    assert f"by {hidden[0]} with 80% of the pixels hidden, by {hidden[1]} with 90%" in text
 
 
 DEEP_CKA = "CKA across noises in the last quarter of the blocks, masked − baseline"

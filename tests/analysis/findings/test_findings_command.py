@@ -111,6 +111,12 @@ def test_everything_is_computed_again_from_the_scores_that_a_page_keeps(study, t
     assert (here.value.notna().sum()) > 20
 
 
+def test_the_backbone_of_lpips_is_kept_where_it_was_used():
+    run = {"analysis": "generalization", "crops": []}
+    assert kept.summary(run | {"lpips": "9f97"})["lpips"] == "9f97"
+    assert "lpips" not in kept.summary(run | {"lpips": None})
+
+
 def test_sentences_of_the_overview(study):
     rows = judge(Study(study))
     first, why = reading.counts({"claims": rows})
