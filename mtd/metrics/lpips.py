@@ -113,9 +113,10 @@ class LPIPS:
         if quantize and not (low >= -1e-6 and high <= 1 + 1e-6):
             raise ValueError(f"target from {low:g} to {high:g}: expected [0, 1]")
         a, b = (self._prepared(image, quantize) for image in (output, target))
-        if max(a.shape[-2:]) > self.largest:
-            return self._in_parts(a, b)
-        distance: Tensor = self.network(a.to(self.device), b.to(self.device))
+        with torch.autocast(self.device.type, enabled=False):  # whatever the caller's is
+            if max(a.shape[-2:]) > self.largest:
+                return self._in_parts(a, b)
+            distance: Tensor = self.network(a.to(self.device), b.to(self.device))
         return distance.flatten().cpu().double()
 
     def _prepared(self, image: Tensor, quantize: Quantize) -> Tensor:
