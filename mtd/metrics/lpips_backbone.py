@@ -6,11 +6,8 @@ ten tensors, whatever else it holds. Nothing in it is executed.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,15 +16,16 @@ import torch
 from torch import Tensor
 
 from mtd.tensor_files import tensors_only, unpickling
-from mtd.utils import input_files, limits, user_folders
+from mtd.utils import downloads, input_files, limits, user_folders
+from mtd.utils.downloads import Remote
 from mtd.utils.errors import BadInput
 from mtd.utils.home import home
 from mtd.utils.limits import AboveLimit
 from mtd.utils.messages import plural
-from mtd.utils.printable import shortened
 
 BACKBONE = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{BACKBONE}"
+LICENCE = "BSD-3-Clause (torchvision)"
 
 NAMES = ("alexnet_features.safetensors", "alexnet_features.pth", BACKBONE)
 """Names of files that are looked for."""
@@ -52,9 +50,6 @@ DIGESTS = {
 SHAPES = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
 """By the number of each convolution, its output channels, input channels and side."""
 
-PATIENCE = 20
-"""Seconds to wait for the download server."""
-
 
 class NoBackbone(RuntimeError):
     """The backbone is not available and cannot be downloaded; the message says where to put it."""
@@ -66,7 +61,7 @@ def in_zoo() -> Path:
 
 
 def cached() -> Path:
-    """The path of the backbone in torch's cache."""
+    """Where torchvision puts the backbone, in torch's cache."""
     return Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
 
 
@@ -90,31 +85,25 @@ def find() -> Path | None:
 
 
 def fetch() -> Path:
-    """The file of the backbone, downloaded into torch's cache if it is in none of `places`.
+    """The file of the backbone, downloaded into the zoo if it is in none of `places`.
 
     Raises:
         NoBackbone: it cannot be downloaded.
     """
     if path := find():
         return path
-    from torchvision.models import AlexNet_Weights
-
-    path, before = cached(), socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    published = Remote(
+        "lpips/alexnet",
+        URL,
+        in_zoo(),
+        LICENCE,
+        begins=BACKBONE.rpartition("-")[2].removesuffix(".pth"),
+        recognize=read,
+    )
     try:
-        silent = io.StringIO()  # torch prints the URL, as the error does; where depends on it
-        with contextlib.redirect_stderr(silent), contextlib.redirect_stdout(silent):
-            AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-    except Exception as error:
-        said = " ".join(str(getattr(error, "reason", error)).split())
-        reason = shortened(said) or type(error).__name__
-        raise NoBackbone(
-            f"no LPIPS: its backbone {BACKBONE} could not be downloaded ({reason}); get {URL}, "
-            f"put it at {path}, or name it by --lpips-weights"
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
-    return path
+        return downloads.fetch(published)
+    except BadInput as error:
+        raise NoBackbone(f"no LPIPS: {error}, or name it by --lpips-weights") from None
 
 
 def read(path: str | Path) -> dict[str, Tensor]:

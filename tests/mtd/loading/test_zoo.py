@@ -255,6 +255,7 @@ def test_the_backbone_of_lpips_is_no_denoiser_but_found_by_lpips(mtd_home, monke
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert lpips_backbone.fetch() == place == lpips_backbone.in_zoo()
     assert zoo.entries()["lpips/alexnet"].address == lpips_backbone.URL
+    assert zoo.entries()["lpips/alexnet"].licence == lpips_backbone.LICENCE
     assert f"-{zoo.entries()['lpips/alexnet'].begins}." in lpips_backbone.BACKBONE
 
 

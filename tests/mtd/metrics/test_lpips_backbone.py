@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import urllib.error
-import urllib.request
-from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -135,49 +133,46 @@ def test_places_are_searched_in_order(nowhere, mtd_home, monkeypatch):
 
 
 @pytest.mark.parametrize("sound", [True, False])
-def test_a_download_may_be_redirected_and_its_digest_is_checked(nowhere, monkeypatch, sound):
-    import hashlib
-
-    models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
-    torch.save(helper.drawn(), nowhere / "made.pth")
+def test_a_download_may_be_redirected_and_what_arrives_is_checked(
+    nowhere, tensors, monkeypatch, capsys, sound
+):
+    torch.save(tensors, nowhere / "made.pth")
     content = (nowhere / "made.pth").read_bytes()
     name = f"alexnet-owt-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(lpips_backbone, "BACKBONE", name)
     content = content if sound else content[:-1] + b"x"
     with serving(held=content) as server:
         server.redirects = {name: "elsewhere", "elsewhere": "held"}
-        weights = models.AlexNet_Weights.IMAGENET1K_V1.value
-        monkeypatch.setattr(weights, "url", server.address + name)
+        monkeypatch.setattr(lpips_backbone, "URL", server.address + name)
         if sound:
             place = lpips_backbone.fetch()
-            assert place == lpips_backbone.cached() and place.read_bytes() == content
+            assert place == lpips_backbone.in_zoo() and place.read_bytes() == content
+            assert lpips_backbone.fetch() == place
+            assert (
+                "downloading lpips/alexnet (size unknown; licence: BSD" in capsys.readouterr().err
+            )
         else:
-            with pytest.raises(NoBackbone, match=r"could not be downloaded \(invalid hash value"):
+            message = r"no LPIPS: .*another file: its SHA-256 is .*or name it by --lpips-weights"
+            with pytest.raises(NoBackbone, match=message):
                 lpips_backbone.fetch()
-            assert not lpips_backbone.cached().exists()
+            assert not lpips_backbone.in_zoo().exists()
     assert [asked for asked, _ in server.requests] == [name, "elsewhere", "held"]
 
 
 def test_without_the_file_and_a_connection_the_way_out_is_named(nowhere, monkeypatch):
-    models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
-
-    def unreachable(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("Name or service not known")
-
-    monkeypatch.setattr(models.AlexNet_Weights, "get_state_dict", unreachable)
-    message = r"7be5be79\.pth could not be downloaded \(Name.*put it at .*torch.*--lpips"
-    with pytest.raises(NoBackbone, match=message):
-        lpips_backbone.fetch()
-
-
-def test_a_reason_of_several_lines_is_one_line(nowhere, monkeypatch):
-    models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
-
-    def endless(*_: object, **__: object) -> None:
-        said = f"{urllib.request.HTTPRedirectHandler.inf_msg}Found"
-        raise urllib.error.HTTPError("https://x.org", 302, said, Message(), None)
-
-    monkeypatch.setattr(models.AlexNet_Weights, "get_state_dict", endless)
-    with pytest.raises(NoBackbone, match="infinite loop") as refused:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(lpips_backbone, "URL", "http://127.0.0.1:9/alexnet-owt-7be5be79.pth")
+    message = (
+        r"^no LPIPS: lpips/alexnet: cannot be downloaded \(.*\); get http.*7be5be79\.pth \(.*"
+        r"put it at .*alexnet\.pth\), or name it by --lpips-weights$"
+    )
+    with pytest.raises(NoBackbone, match=message) as refused:
         lpips_backbone.fetch()
     assert "\n" not in str(refused.value)
+
+
+def test_a_home_that_cannot_be_written_is_no_error(nowhere, mtd_home):
+    mtd_home.write_text("a file")
+    with pytest.raises(NoBackbone, match=r"no LPIPS: MTD_HOME=.* is not a folder"):
+        lpips_backbone.fetch()
