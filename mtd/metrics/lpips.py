@@ -34,7 +34,7 @@ NAMES: dict[Channels, str] = {"rgb": "lpips", "bgr": "lpips_bgr"}
 SMALLEST = 31
 """Side of the smallest image that AlexNet takes."""
 
-LARGEST = 2048
+LARGEST = 1024
 """Side of the largest part of an image whose features are held in memory at once, in pixels."""
 
 MARGIN = 96
@@ -112,29 +112,30 @@ class LPIPS:
         low, high = float(target.min()), float(target.max())
         if quantize and not (low >= -1e-6 and high <= 1 + 1e-6):
             raise ValueError(f"target from {low:g} to {high:g}: expected [0, 1]")
-        a, b = (self._prepared(image, quantize) for image in (output, target))
         with torch.autocast(self.device.type, enabled=False):  # whatever the caller's is
-            if max(a.shape[-2:]) > self.largest:
-                return self._in_parts(a, b)
-            distance: Tensor = self.network(a.to(self.device), b.to(self.device))
+            if max(output.shape[-2:]) > self.largest:
+                return self._in_parts(output, target, quantize)
+            a, b = (self._prepared(image, quantize) for image in (output, target))
+            distance: Tensor = self.network(a, b)
         return distance.flatten().cpu().double()
 
     def _prepared(self, image: Tensor, quantize: Quantize) -> Tensor:
+        """What the network is given of an image: float32 from -1 to 1, on its device."""
         colors = levels(as_rgb(image), quantize)
         ordered = colors.flip(1) if self.channels == "bgr" else colors
-        return (ordered / 127.5 - 1).float()
+        return (ordered / 127.5 - 1).to(self.device, torch.float32)
 
-    def _in_parts(self, a: Tensor, b: Tensor) -> Tensor:
+    def _in_parts(self, output: Tensor, target: Tensor, quantize: Quantize) -> Tensor:
         """LPIPS of large images from parts of them, each with the margin its features depend on.
 
         The positions of a layer that lie in a part are added up over parts; the same positions are
         averaged as of the whole images.
         """
-        sums = torch.zeros(len(a), len(STRIDES), dtype=torch.float64)
+        sums = torch.zeros(len(output), len(STRIDES), dtype=torch.float64)
         counts = torch.zeros(len(STRIDES), dtype=torch.float64)
-        for rows, columns in product(*(parts(size, self.largest) for size in a.shape[-2:])):
+        for rows, columns in product(*(parts(size, self.largest) for size in output.shape[-2:])):
             area = (..., slice(*rows.seen), slice(*columns.seen))
-            maps = self._layers(a[area].to(self.device), b[area].to(self.device))
+            maps = self._layers(*(self._prepared(i[area], quantize) for i in (output, target)))
             for i, (stride, values) in enumerate(zip(STRIDES, maps, strict=True)):
                 own = values[..., rows.positions(stride), columns.positions(stride)]
                 sums[:, i] += own.double().sum((1, 2, 3)).cpu()
