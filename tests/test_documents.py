@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import mtd
+from analysis.text.noise_labels import NOISY
 from tests.helpers.paths import ROOT
 
 RUN = ROOT / "reports" / "bundled-pair" / "benchmark"
@@ -108,3 +109,45 @@ def test_the_citation_is_complete_and_that_of_the_readme():
     assert f"title = {{{cited['title']}}}" in text and f"version = {{{cited['version']}}}" in text
     (software,) = cited["authors"]
     assert f"author = {{{{{software['name']}}}}}" in text
+
+
+def test_the_table_of_the_readme_is_that_of_the_run():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    metrics, digits = ("psnr", "ssim", "lpips"), (2, 3, 3)
+    means = pd.read_csv(RUN / "generalization.csv").pivot(index="model", columns="metric")
+    means = means["out_of_distribution"]
+    for name, model in (
+        ("masked", "masked"),
+        ("baseline", "baseline"),
+        ("Gaussian blur of 0.7 pixels", "classical:blur:0.7"),
+        ("noisy photographs", NOISY),
+    ):
+        cells = [f"{means[m][model]:.{n}f}" for m, n in zip(metrics, digits, strict=True)]
+        assert f"| {name} | {' | '.join(cells)} |" in text
+    tests = pd.read_csv(RUN / "tests.csv").set_index(["noise", "metric"])
+    assert set(tests.model_a) == {"baseline"} and set(tests.photographs) == {24}
+    cells = []
+    for metric, places in zip(metrics, digits, strict=True):
+        row = tests.loc["out of distribution", metric]
+        gain = [row.difference, row.low, row.high]
+        if metric != "lpips":
+            gain = [-row.difference, -row.high, -row.low]
+        value, low, high = (f"{x:.{places}f}" for x in gain)
+        cells.append(f"{value} [{low}, {high}]")
+        assert gain[1] > 0 and row.p_holm < 0.05
+    assert f"| masked better than baseline by | {' | '.join(cells)} |" in text
+
+
+def test_what_the_readme_says_of_the_blur_and_of_single_noises():
+    references = pd.read_csv(RUN / "references.csv").set_index(["compared_with", "noise"])
+    gains = references.loc["blur"]
+    assert (gains.low["out of distribution"] > 0).all() and len(gains) == 2 * 3 * 12
+    tests = pd.read_csv(RUN / "tests.csv").set_index("noise")
+    lpips = tests[tests.metric == "lpips"].drop(["gaussian:15", "out of distribution"])
+    shown = lpips.p_holm < 0.05
+    assert ((lpips.low > 0) & shown).sum() == 6 and ((lpips.high < 0) & shown).sum() == 2
+    means = pd.read_csv(RUN / "noises.csv")
+    means = means[(means.metric == "lpips") & (means.noise == "gaussian:50")].set_index("model")
+    assert means["mean"].idxmin() == "classical:blur:0.7"
+    strong = gains[gains.metric == "lpips"].loc["gaussian:50"].set_index("model")
+    assert strong.band_high["baseline"] < 0 < strong.band_high["masked"]

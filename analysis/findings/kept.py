@@ -22,6 +22,9 @@ from mtd.utils.replaced import replaced
 LONG = ("results", "cka", "images", "curves")
 """Tables that are compressed; of results only the columns that are read."""
 
+LPIPS = ("lpips", "lpips_channels")
+"""Entries of a manifest that say which backbone LPIPS had, and its order of colors."""
+
 
 def keep(study: Study, folder: Path) -> None:
     """Copy the tables of a study's runs into a folder, instead of what it holds.
@@ -56,7 +59,7 @@ def write(folder: Path, name: str, frame: pd.DataFrame) -> None:
 
 
 def summary(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Analysis, models by digest, noises, images and LPIPS's backbone of a run, from its manifest.
+    """Analysis, models by digest, noises, images and LPIPS of a run, from its manifest.
 
     What was kept already is left as it is.
     """
@@ -69,7 +72,7 @@ def summary(run: Mapping[str, Any]) -> dict[str, Any]:
         "analysis": run["analysis"],
         "models": {name: about.get("sha256") for name, about in run.get("models", {}).items()},
         **{key: run[key] for key in known if key in run},
-        **({"lpips": run["lpips"]} if run.get("lpips") else {}),
+        **({key: run[key] for key in LPIPS if key in run} if run.get("lpips") else {}),
         "images": len({crop["image"] for crop in crops}),
         "crops": len(crops),
         "crop": run.get("crop"),

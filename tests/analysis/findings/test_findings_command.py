@@ -112,9 +112,10 @@ def test_everything_is_computed_again_from_the_scores_that_a_page_keeps(study, t
 
 
 def test_the_backbone_of_lpips_is_kept_where_it_was_used():
-    run = {"analysis": "generalization", "crops": []}
-    assert kept.summary(run | {"lpips": "9f97"})["lpips"] == "9f97"
-    assert "lpips" not in kept.summary(run | {"lpips": None})
+    run = {"analysis": "generalization", "crops": [], "lpips_channels": "bgr"}
+    about = kept.summary(run | {"lpips": "a71f"})
+    assert (about["lpips"], about["lpips_channels"]) == ("a71f", "bgr")
+    assert not {"lpips", "lpips_channels"} & set(kept.summary(run | {"lpips": None}))
 
 
 def test_sentences_of_the_overview(study):
