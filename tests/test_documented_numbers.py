@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.cka import cka
+from analysis.text.noise_labels import NOISY
 from tests.helpers.paths import ROOT
 
 BLOCK = "layers.{}.residual_group.blocks.{}"
 PAIR = ("baseline", "masked")
+BLUR = "classical:blur:0.7"
+UNSEEN = "out of distribution"
 
 NUMBERS = ROOT / "docs" / "numbers"
 """Tables of runs on photographs that are not part of the project."""
@@ -226,6 +229,79 @@ def kodak24_causal() -> Iterator[str]:
         )
 
 
+METRICS = {"psnr": 2, "ssim": 3, "lpips": 3}
+"""Digits after the point in the tables of quality."""
+
+
+def bounded(values: Iterable[float], places: int, sign: str = "") -> str:
+    """A value and its interval; of a negated one the ends are exchanged."""
+    value, *ends = values
+    low, high = (f"{end:.{places}f}" for end in sorted(ends))
+    return f"{value:{sign}.{places}f} [{low}, {high}]"
+
+
+def bundled_pair_quality() -> Iterator[str]:
+    run = ROOT / "reports" / "bundled-pair" / "benchmark"
+    tests = pd.read_csv(run / "tests.csv").set_index(["noise", "metric"])
+    assert set(tests.model_a) == {"baseline"} and set(tests.photographs) == {24}
+    means = pd.read_csv(run / "noises.csv").query("metric == 'lpips'")
+    means = means.pivot(index="noise", columns="model", values="mean")
+    every = pd.read_csv(run / "generalization.csv").query("metric == 'lpips'").set_index("model")
+    names = {"gaussian:15": "`gaussian:15` (trained on)", UNSEEN: "mean over unseen kinds"}
+    for noise in dict.fromkeys(tests.index.get_level_values("noise")):
+        rows = tests.loc[noise, ["difference", "low", "high"]]
+        gains = {m: rows.loc[m] if m == "lpips" else -rows.loc[m] for m in METRICS}
+        cells = [bounded(gains[m], places, "+") for m, places in METRICS.items()]
+        lpips = every.out_of_distribution if noise == UNSEEN else means.loc[noise]
+        cells += [f"{lpips[model]:.3f}" for model in (NOISY, BLUR, *PAIR)]
+        yield f"| {names.get(noise, f'`{noise}`')} | {' | '.join(cells)} |"
+    psnr, lpips = (tests.loc["isp", metric] for metric in ("psnr", "lpips"))
+    assert psnr.low > 0 and lpips.low > 0 and max(psnr.p_holm, lpips.p_holm) < 0.05
+    yield "Under `isp` the two metrics disagree"
+    beyond = pd.read_csv(run / "references.csv").query("metric == 'lpips'")
+    beyond = beyond[(beyond.compared_with == "blur") & (beyond.noise != UNSEEN)]
+    beyond = beyond.set_index(["model", "noise"])
+    below = beyond.band_high["baseline"] < 0
+    assert list(below.index[below]) == ["gaussian:50"]
+    above = beyond.band_low["masked"] > 0
+    assert set(above.index[~above]) == {"gaussian:50", "isp"} and above.sum() == 9
+    yield "under nine of eleven, all but `gaussian:50` and `isp`"
+
+
+def classical_denoisers() -> Iterator[str]:
+    frame = pd.read_csv(NUMBERS / "classical.csv").set_index(["metric", "model"])
+    assert set(frame.photographs) == {24}
+    for model in dict.fromkeys(frame.index.get_level_values("model")):
+        name = f"`{model}`" if ":" in model else model
+        cells = [
+            bounded(frame.loc[(metric, model), ["mean", "low", "high"]], places)
+            for metric, places in METRICS.items()
+        ]
+        yield f"| {name} | {' | '.join(cells)} |"
+    run = table("benchmark/generalization.csv", ["metric", "model"], "bundled-pair")
+    shared = run.out_of_distribution.index
+    assert frame["mean"][shared].to_numpy() == pytest.approx(
+        run.out_of_distribution.to_numpy(), abs=1e-5
+    )
+
+    def minus(model: str, metric: str, other: str) -> pd.Series:
+        name = f"minus_{other}"
+        return frame.loc[(metric, model), [name, f"{name}_low", f"{name}_high"]]
+
+    wavelet, means = "classical:wavelet", "classical:nlm"
+    others = [name for name in frame.loc["psnr"].index if name != "masked"]
+    for metric in ("psnr", "ssim"):
+        assert (frame.loc[metric].minus_masked_high[others] < 0).all()
+    psnr, ssim = (-minus(wavelet, metric, "masked") for metric in ("psnr", "ssim"))
+    yield f"than wavelets by {bounded(psnr, 2).replace(' [', ' dB [')} and {bounded(ssim, 3)}"
+    near = [minus(model, "lpips", "masked") for model in (wavelet, means)]
+    assert all(row.iloc[1] < 0 < row.iloc[2] for row in near)
+    yield f"wavelets ({bounded(near[0], 3)} above it) and non-local means ({bounded(near[1], 3)})"
+    better = [-minus(model, "lpips", "baseline") for model in (wavelet, means)]
+    assert all(row.iloc[2] > 0 for row in better)
+    yield f"better than the baseline, by {bounded(better[0], 3)} and {bounded(better[1], 3)}"
+
+
 def decibels() -> Iterator[str]:
     yield f"one dB more | {1 - 10**-0.1:.0%} less squared error"
 
@@ -236,6 +312,8 @@ SOURCES: list[tuple[str, Callable[[], Iterator[str]]]] = [
         ("why-it-fails", source)
         for source in (kodak24_error, kodak24_causal, kodak24_measures, bundled_linear)
     ),
+    ("networks", classical_denoisers),
+    ("bundled-pair", bundled_pair_quality),
     *(("windows/generalization", source) for source in (generalization, decibels)),
     *(
         (f"windows/{source.__name__}", source)
