@@ -23,6 +23,7 @@ from analysis.commands.several import run_together
 from analysis.commands.trainings import TRAINING, several
 from analysis.compare.predictors import read_runs
 from analysis.compare.tables import tables
+from analysis.generalization.metrics import label
 from analysis.generalization.tables import of_scores
 from analysis.generalization.trainings import with_trainings
 from analysis.report import plan as report_plan
@@ -37,6 +38,7 @@ from analysis.report.verify_trust import reported
 from analysis.text.matched_noises import KEYS, NAME
 from analysis.text.terminal import grid, plural
 from mtd.loading.cli_options import ModelRequest
+from mtd.metrics import lpips, lpips_backbone
 from mtd.utils import folder_files, input_files, limits, output
 from mtd.utils.errors import BadInput, Failed
 
@@ -119,10 +121,14 @@ def opened(place: Path) -> Iterator[Path]:
 
 
 def scored_alike(settings: ReportSettings, folder: Path) -> ReportSettings:
-    """Settings with those metrics that the report's benchmark has: some may not have been run."""
+    """Settings with those metrics that the report's benchmark has: some may not have been run.
+
+    Without LPIPS where its backbone is not here.
+    """
     benchmark = folder / BENCHMARK / MANIFEST
     about = read_manifest(benchmark.parent) if benchmark.is_file() else {}
-    if about.get("lpips") is None:
+    here = settings.lpips_weights or lpips_backbone.find()  # nothing is downloaded
+    if about.get("lpips") is None or not here:
         settings = replace(settings, lpips=False, lpips_weights=None, lpips_channels="rgb")
     computed = [name for name in settings.metrics if name in about.get("metrics", {})]
     return replace(settings, metrics=tuple(computed))
@@ -304,9 +310,19 @@ def views(name: str, rows: pd.DataFrame, plan: ReportPlan) -> tuple[list[str], l
 
 
 def benchmark(drawn: RandomRows, plan: ReportPlan) -> list[Check]:
-    """Recompute single results, each with its batch, and all tables that follow from them."""
+    """Recompute single results, each with its batch, and all tables that follow from them.
+
+    Not those of metrics that cannot be computed here, such as LPIPS without its backbone.
+    """
     keys, results = keys_of(BENCHMARK, "results"), drawn.frame(BENCHMARK, "results")
-    chosen, share = drawn.rows(results), plan.shares[BENCHMARK]
+    here = plan.metrics
+    absent = {*here.not_run, *(() if here.perceptual else lpips.NAMES.values())}
+    left = [
+        Check(f"results.csv: {label(metric)}", of=int((results.metric == metric).sum()))
+        for metric in dict.fromkeys(results.metric)
+        if metric in absent
+    ]
+    chosen, share = drawn.rows(results[~results.metric.isin(absent)]), plan.shares[BENCHMARK]
     whole = plan.job(BENCHMARK)
     column = TRAINING if TRAINING in results else "model"
     names = ["model", TRAINING] if several(whole.inputs.trainings) else ["model"]
@@ -324,7 +340,7 @@ def benchmark(drawn: RandomRows, plan: ReportPlan) -> list[Check]:
     if parts:
         computed = with_trainings(pd.concat(parts), whole.inputs.trainings)
         computed = computed.drop_duplicates(list(keys))
-    check.compare(chosen, computed, keys, len(results))
+    check.compare(chosen, computed, keys, len(results) - sum(one.of for one in left))
     wrong = len(check.wrong)
     check.distinct(results, keys)
     metrics = list(dict.fromkeys(results.metric))
@@ -337,7 +353,7 @@ def benchmark(drawn: RandomRows, plan: ReportPlan) -> list[Check]:
     check.complete(results, (*names, "noise", "sha256", "metric"), every)
     if len(check.wrong) > wrong:  # scores of wrong results would say nothing
         return [check]
-    return [check, *aggregates(drawn, results)]
+    return [check, *left, *aggregates(drawn, results)]
 
 
 def single_result(whole: Any, model: str, noise: str, batch: Any) -> pd.DataFrame:

@@ -61,7 +61,8 @@ def reported(
     check_downloads(place, requested, {request.path for request in models})
     images = own.images or settings.images
     device = own.device if own.device != "auto" else settings.device
-    return requested, replace(settings, images=images, device=device)
+    here = replace(settings, images=images, device=device, lpips_weights=own.lpips_weights)
+    return requested, here
 
 
 def check_code(

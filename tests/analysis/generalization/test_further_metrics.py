@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,7 +173,8 @@ def test_images_of_several_sizes_are_counted():
     sizes = [(16, 16), (64, 64), (40, 20)]
     made = benchmark_metrics.entries(benchmark_metrics.Chosen(), sizes, border=1)
     assert made == {"not_run": {"lpips": "not run: left out (--no-lpips)"}}
-    chosen = benchmark_metrics.Chosen(not_run={})
+    perceptual: Any = SimpleNamespace(name="lpips")
+    chosen = benchmark_metrics.Chosen(perceptual, not_run={})
     assert benchmark_metrics.entries(chosen, sizes, border=3)["not_run"] == {
         "ssim": "not run on 1 of 3 images: images under 17 x 17",
         "lpips": "not run on 2 of 3 images: images under 31 x 31",

@@ -101,6 +101,14 @@ def test_metrics_of_other_packages_have_to_be_named():
     assert reported("r", about, settings, [])[1] == settings
 
 
+def test_the_backbone_of_lpips_is_not_read_where_a_report_says_that_it_is():
+    about = manifest(settings={"lpips_weights": "theirs.pth"})
+    about["arguments"] += ["--lpips-weights", "theirs.pth"]
+    assert reported("r", about, OWN, [])[1] == OWN
+    own = ReportSettings(lpips_weights="mine.pth")
+    assert reported("r", about, own, [])[1] == own
+
+
 VALUES = (None, True, 7, 1e308, "x", [], [None], {}, {"a": {"b": [1]}}, "\0")
 
 
