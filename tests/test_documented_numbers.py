@@ -257,7 +257,7 @@ def bundled_pair_quality() -> Iterator[str]:
         yield f"| {names.get(noise, f'`{noise}`')} | {' | '.join(cells)} |"
     psnr, lpips = (tests.loc["isp", metric] for metric in ("psnr", "lpips"))
     assert psnr.low > 0 and lpips.low > 0 and max(psnr.p_holm, lpips.p_holm) < 0.05
-    yield "Under `isp` the two metrics disagree"
+    yield "Under `isp` PSNR and LPIPS disagree"
     beyond = pd.read_csv(run / "references.csv").query("metric == 'lpips'")
     beyond = beyond[(beyond.compared_with == "blur") & (beyond.noise != UNSEEN)]
     beyond = beyond.set_index(["model", "noise"])
