@@ -321,6 +321,24 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
     assert "LPIPS, lower is better" in capsys.readouterr().out
 
 
+def test_tiles_and_batches_do_not_change_scores(folder, monkeypatch):
+    tensors = drawn()
+    admit(tensors, monkeypatch)
+    torch.save(tensors, "backbone.pth")
+    given = ("dncnn.pth", "--crop", "56", "--limit", "3", "--quiet", "--noise", "poisson:3")
+    given += ("--no-references", "--lpips-weights", "backbone.pth")
+
+    def scored(*options: str) -> pd.DataFrame:
+        return tables(started(*given, *options))["results"]
+
+    whole = scored("--tile", "off", "--batch-size", "3")
+    assert set(whole.metric) == {"psnr", "ssim", "lpips"} and len(whole) == 2 * 3 * 3
+    again = scored("--tile", "32", "--batch-size", "1")
+    keys = ["model", "image", "top", "left", "metric"]
+    both = whole.merge(again, on=keys, suffixes=("", "_again"), validate="1:1")
+    assert len(both) == len(whole) and (both.value - both.value_again).abs().max() < 1e-5
+
+
 def test_lpips_of_blue_first_is_a_metric_of_its_own_and_of_the_whole_image(folder, monkeypatch):
     tensors = drawn()
     admit(tensors, monkeypatch)
