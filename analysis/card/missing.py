@@ -19,7 +19,7 @@ def sentences(measured: Measured) -> list[str]:
     return [
         *photographs(measured),
         *training(measured),
-        *(f"{escaped(line)}." for line in metrics.lines(measured.manifest)),
+        *(f"{line}." for line in metrics.of_not_run(measured.manifest)),
         *infinite(measured),
         *deviations(measured),
     ]

@@ -118,7 +118,7 @@ def cells(measured: Measured, found: dict[tuple[str, str], Score], of: str) -> I
 def about_results(measured: Measured) -> list[str]:
     """The sentences of the benchmark that are about this model, and its gap; what was not run is
     among what is missing."""
-    elsewhere = {f"{line}." for line in metrics.lines(measured.manifest)}
+    elsewhere = {f"{line}." for line in metrics.of_not_run(measured.manifest)}
     texts = []
     for text in reading.sentences(measured.frames, measured.manifest):
         texts += [] if text in elsewhere else [text]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from analysis.text.markdown import code, escaped, plain
 from mtd.metrics import METRICS, pyiqa_metrics, registry
 from mtd.metrics.lpips import LPIPS, NAMES, SMALLEST
 from mtd.metrics.lpips_backbone import NoBackbone
@@ -27,12 +28,15 @@ Manifest = Mapping[str, Any]
 OWN = ("psnr", "ssim", *NAMES.values())
 """The metrics that have a place of their own in the observer."""
 
-LEFT_OUT = "not run: left out (--no-lpips)"
+LEFT_OUT = "not run: left out by --no-lpips"
 NO_BACKBONE = "not run: backbone missing"
 """What is said of LPIPS where it is absent."""
 
-REMEDY = "`mtd zoo get lpips/alexnet` fetches it, `--lpips-weights FILE` names it"
-"""What to do about `NO_BACKBONE`."""
+EARLIER = {"not run: left out (--no-lpips)": LEFT_OUT}
+"""Reasons as manifests of earlier runs have them."""
+
+REMEDIES = {NO_BACKBONE: ("mtd zoo get lpips/alexnet", "--lpips-weights FILE")}
+"""What to do about a reason: a command, or an option."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Chosen:
     def messages(self) -> list[str]:
         """Why metrics that were wanted are not computed."""
         others = [n for n in self.not_run if n not in NAMES.values()]
-        own = [f"{label(name)}: {self.not_run[name]}" for name in others]
+        own = [f"{label(name)} {self.not_run[name]}" for name in others]
         return [*filter(None, [self.backbone]), *own]
 
     def alike(self, ranks: Ranks) -> Chosen:
@@ -248,11 +252,24 @@ def without(count: int, sizes: Sequence[tuple[int, int]], why: str) -> str:
 
 
 def not_run(manifest: Manifest) -> dict[str, str]:
-    """By the label of each metric that was not run, the reason; from a benchmark's manifest."""
+    """By name why a metric was not run; from a benchmark's manifest."""
     given = dict(manifest.get("not_run", {}))
-    if "lpips" not in given and "lpips_requested" in manifest and not manifest.get("lpips"):
+    said = not given.keys().isdisjoint(NAMES.values())
+    if not said and "lpips_requested" in manifest and not manifest.get("lpips"):
         given["lpips"] = NO_BACKBONE if manifest["lpips_requested"] else LEFT_OUT  # earlier runs
-    return {label(str(name)): str(reason) for name, reason in given.items()}
+    reasons = {str(name): str(reason) for name, reason in given.items()}
+    return {name: EARLIER.get(reason, reason) for name, reason in reasons.items()}
+
+
+def absent(manifest: Manifest, found: Collection[str]) -> list[str]:
+    """The metrics that were wanted and have no value: leaderboards keep a column for them.
+
+    Args:
+        manifest: of a benchmark.
+        found: the metrics that have values.
+    """
+    reasons = not_run(manifest).items()
+    return [name for name, reason in reasons if reason != LEFT_OUT and name not in found]
 
 
 def label(name: str) -> str:
@@ -263,16 +280,27 @@ def label(name: str) -> str:
 
 
 def lines(manifest: Manifest) -> list[str]:
-    """A line for each metric that was not run, such as `LPIPS: not run: backbone missing`."""
-    return [f"{name}: {reason}" for name, reason in not_run(manifest).items()]
+    """A line for each metric that was not run, with the reason, and what to do about it.
+
+    >>> lines({"not_run": {"lpips": NO_BACKBONE}})
+    ['LPIPS not run: backbone missing, see mtd zoo get lpips/alexnet or --lpips-weights FILE']
+    """
+    return [plain(text) for text in of_not_run(manifest)]
+
+
+def of_not_run(manifest: Manifest) -> list[str]:
+    """`lines` as Markdown, without a full stop."""
+    text = []
+    for name, reason in not_run(manifest).items():
+        remedies = " or ".join(map(code, REMEDIES.get(reason, ())))
+        see = f", see {remedies}" if remedies else ""
+        text.append(f"{escaped(label(name))} {escaped(reason)}{see}")
+    return text
 
 
 def sentences(manifest: Manifest) -> list[str]:
     """What was not run and what to do about it; and what metrics without reference judge."""
-    text = []
-    for name, reason in not_run(manifest).items():
-        remedy = f"; {REMEDY}" if reason == NO_BACKBONE else ""
-        text.append(f"{name}: {reason}{remedy}.")
+    text = [f"{line}." for line in of_not_run(manifest)]
     about = manifest.get("metrics", {})
     alone = [str(entry["label"]) for entry in about.values() if not entry["full_reference"]]
     if alone:

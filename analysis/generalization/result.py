@@ -150,9 +150,9 @@ class GeneralizationResult(Result):
         return ax
 
     def _of_metric(self, metric: str) -> pd.DataFrame:
-        if metric in self.manifest.get("not_run", {}) and metric not in set(self.noises.metric):
-            name = metrics.label(metric)
-            raise BadInput(f"metric {metric}: {name}: {metrics.not_run(self.manifest)[name]}")
+        reasons = metrics.not_run(self.manifest)
+        if metric in reasons and metric not in set(self.noises.metric):
+            raise BadInput(f"metric {metric}: {metrics.label(metric)} {reasons[metric]}")
         known = list(dict.fromkeys(self.noises.metric))
         one_of("metric", metric, known)
         return self.noises[self.noises.metric == metric]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from analysis.compare.predictors import common_noises, indices
 from analysis.compare.runs import Run
 from analysis.generalization import beyond
 from analysis.generalization import metrics as benchmark_metrics
+from analysis.generalization.metrics import facts
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.report import glossary
 from analysis.report.contents import models, sections
 from analysis.report.settings import BENCHMARK
 from analysis.srga.reading import apart_in_psnr
+from mtd.metrics import METRICS
 from mtd.utils.errors import BadInput
 
 UNSEEN = "PSNR, unseen (dB)"
@@ -28,6 +30,9 @@ UNSEEN = "PSNR, unseen (dB)"
 
 ALL = "PSNR, all noises (dB)"
 """The column that it is sorted by where it is not known what any model was trained on."""
+
+MEANS = {"out_of_distribution": "unseen", "mean": "all noises"}
+"""Columns of the benchmark's scores that it has of every metric, and what they are over."""
 
 AGAINST = tuple(f"{heading} (dB)" for heading in beyond.HEADINGS.values())
 """Columns of how far models are beyond their references."""
@@ -90,6 +95,12 @@ def scores(path: Path) -> pd.DataFrame:
                 if column not in psnr:
                     continue
                 frame[label] = of_models(known, psnr[column], manifests[BENCHMARK])
+            for metric in further(path):
+                rows = benchmark[benchmark.metric == metric].set_index("model")
+                for column in MEANS:
+                    values = rows.get(column, pd.Series(dtype=float)).astype(float)
+                    about = manifests[BENCHMARK]
+                    frame[mean_of(metric, column)] = of_models(known, values, about)
         tables = read_tables(path / BENCHMARK, ["references"])
         for heading, by_model in beyond.columns(tables, "psnr").items():
             texts = pd.Series(by_model, dtype=object)
@@ -104,10 +115,55 @@ def scores(path: Path) -> pd.DataFrame:
                     frame[index.short] = of_models(known, values, manifests[name])
     orders = [name for name in (UNSEEN, ALL) if name in frame and frame[name].notna().any()]
     if orders:
-        frame = frame.sort_values(orders[0], ascending=False, kind="stable")
+        ascending = not facts("psnr").higher_is_better
+        frame = frame.sort_values(orders[0], ascending=ascending, kind="stable")
     beside = manifests.get(BENCHMARK, {}).get("references", {})
     frame = frame.sort_values("model", key=lambda names: names.isin(beside), kind="stable")
-    return frame.reset_index(drop=True).dropna(axis=1, how="all")
+    empty = frame.columns[frame.isna().all()].difference(without_values(path, orders), sort=False)
+    return frame.reset_index(drop=True).drop(columns=empty)
+
+
+def further(path: Path) -> list[str]:
+    """The metrics of the benchmark beside PSNR, then those that were wanted and not run."""
+    benchmark = read_tables(path / BENCHMARK, [BENCHMARK]).get(BENCHMARK)
+    if benchmark is None:
+        return []
+    found = [str(name) for name in dict.fromkeys(benchmark.metric) if name != "psnr"]
+    return [*(name for name in found if name in METRICS), *not_run(path)]
+
+
+def not_run(path: Path) -> list[str]:
+    """The metrics that were wanted in the benchmark and have no value in it."""
+    benchmark = read_tables(path / BENCHMARK, [BENCHMARK]).get(BENCHMARK)
+    if benchmark is None:
+        return []
+    return benchmark_metrics.absent(sections(path)[BENCHMARK], set(benchmark.metric))
+
+
+def without_values(path: Path, orders: Sequence[str]) -> list[str]:
+    """The columns that stay though they are empty: a mean of each metric that was not run.
+
+    Args:
+        path: of the report.
+        orders: columns of PSNR that have values, the first one that models are sorted by.
+    """
+    column = "mean" if orders and orders[0] == ALL else "out_of_distribution"
+    return [mean_of(metric, column) for metric in not_run(path)]
+
+
+def mean_of(metric: str, column: str) -> str:
+    """The name of the column with a mean of a metric.
+
+    Args:
+        metric: its name.
+        column: of `MEANS`.
+
+    >>> mean_of("psnr", "mean") == ALL, mean_of("lpips", "out_of_distribution")
+    (True, 'LPIPS, unseen')
+    """
+    unit = METRICS[metric].unit if metric in METRICS else ""
+    name = f"{benchmark_metrics.label(metric)}, {MEANS[column]}"
+    return f"{name} ({unit})" if unit else name
 
 
 def index_means(index: Index, run: Run, trained: Collection[str]) -> pd.Series:
@@ -122,23 +178,60 @@ def index_means(index: Index, run: Run, trained: Collection[str]) -> pd.Series:
 def leaderboard(path: Path) -> Displayed:
     """`scores` as a table with short headings, which say what they mean."""
     frame = scores(path)
-    heads = {name: HEADS.get(str(name), str(name)) for name in frame}
+    short = HEADS | further_headings(path, frame)
+    heads = {name: short.get(str(name), str(name)) for name in frame}
     digits = {heads[name]: 2 if "dB" in str(name) else 3 for name in frame}
+    digits |= {heads[n]: METRICS[m].digits for m, n in further_means(path, frame) if m in METRICS}
     source = "" if frame.empty else LEADERBOARD
     scored = sections(path).get(BENCHMARK, {})
     shown = frame.rename(columns=heads)
     help_ = {heads[name]: glossary.definition(TERMS[name]) for name in frame if name in TERMS}
+    help_ |= {heads[name]: text for name, text in further_help(path, frame).items()}
     for name in (heads.get(column) for column in AGAINST):
         if name in shown:
             shown[name] = [halved(text) for text in shown[name]]
     about = ["All models"]
     if BENCHMARK in sections(path):
         about = ["PSNR in dB; ± half-width of the 95% interval", *benchmark_metrics.lines(scored)]
+    about += further_directions(path)
     if UNSEEN in frame:
         about.append("columns not in dB: over the unseen noises of their sections")
     about += caveats(path, frame)
     caption = "; ".join(about)
     return notebook_output.table(shown, digits, caption, source, help_)
+
+
+def further_means(path: Path, frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """The metrics beside PSNR, each with the columns of its means that a leaderboard has."""
+    names = [(metric, mean_of(metric, column)) for metric in further(path) for column in MEANS]
+    return [(metric, name) for metric, name in names if name in frame]
+
+
+def further_headings(path: Path, frame: pd.DataFrame) -> dict[str, str]:
+    """Headings of `further_means`."""
+    heads = {}
+    for metric, name in further_means(path, frame):
+        head = benchmark_metrics.label(metric)
+        beside = name == mean_of(metric, "mean") and mean_of(metric, "out_of_distribution") in frame
+        heads[name] = f"{head}, {MEANS['mean']}" if beside else head
+    return heads
+
+
+def further_directions(path: Path) -> list[str]:
+    """Of which metrics beside PSNR less is better; empty for none."""
+    known = [METRICS[name] for name in further(path) if name in METRICS]
+    lower = [metric.label for metric in known if not metric.higher_is_better]
+    return [f"lower is better for {', '.join(lower)}"] if lower else []
+
+
+def further_help(path: Path, frame: pd.DataFrame) -> dict[str, str]:
+    """What the metrics of `further_means` are, by column."""
+    found = {}
+    for metric, name in further_means(path, frame):
+        label = benchmark_metrics.label(metric)
+        own = f"{label}, {METRICS[metric].direction}." if metric in METRICS else f"{label}."
+        found[name] = glossary.definition(label) if label in glossary.TERMS else own
+    return found
 
 
 def caveats(path: Path, frame: pd.DataFrame) -> list[str]:

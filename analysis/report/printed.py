@@ -8,7 +8,9 @@ from typing import Any
 
 from analysis.commands import printed
 from analysis.commands.run_tables import read_tables
+from analysis.generalization import metrics
 from analysis.report import contents, leaderboard, reading
+from analysis.report.settings import BENCHMARK
 from analysis.report.verdict import headline
 from analysis.text.markdown import plain
 from mtd.utils import output, progress
@@ -16,9 +18,10 @@ from mtd.utils.messages import say
 
 
 def show(folder: Path, pages: Iterable[Path], quiet: bool = False) -> None:
-    """Print the verdict and where the pages of a report are; with `--json` its tables, sentences
-    and files."""
-    text = "\n".join([headline(folder), *(f"written to {path}" for path in pages)])
+    """Print the verdict, metrics that were not run, and where the pages of a report are; with
+    `--json` its tables, sentences and files."""
+    lines = metrics.lines(contents.sections(folder).get(BENCHMARK, {}))
+    text = "\n".join([headline(folder), *lines, *(f"written to {path}" for path in pages)])
     output.show(text, **(parts(folder) if output.collecting() else {}))
     if not quiet:
         say(f"done in {progress.spent()}")

@@ -160,7 +160,7 @@ def test_the_model_card(card: Path) -> None:
     _, front, body = text.split("---\n", 2)
     assert yaml.safe_load(front)["pipeline_tag"] == "image-to-image"
     assert "**Trained on:** Gaussian σ = 15, as its checkpoint says." in body
-    assert "LPIPS: not run: left out (--no-lpips)." in body
+    assert "LPIPS not run: left out by --no-lpips." in body
     assert "too few images" not in body  # of which there are ten
     found = scores(card)
     rows = {"in_distribution": "in distribution", "ood_drop": "gap between in and out"}

@@ -96,7 +96,7 @@ def test_the_manifest_records_version_settings_and_direction(run):
     assert json.loads(table.settings["pyiqa:mae"]) == entry["settings"]
     assert table.weights["pyiqa:mae"] == entry["weights"]
     assert manifest["not_run"] == {
-        "lpips": "not run: left out (--no-lpips)",
+        "lpips": "not run: left out by --no-lpips",
         "pyiqa:heavy": f"not run: weights missing ({fake_pyiqa.ADDRESS})",
         "pyiqa:large": "not run: images of 16 x 16 are too small for it",
     }
@@ -105,9 +105,9 @@ def test_the_manifest_records_version_settings_and_direction(run):
 def test_the_summary_names_directions_and_what_was_not_run(run):
     text = (run / "summary.txt").read_text()
     assert "MAE (pyiqa), lower is better" in text and "LIKENESS (pyiqa), higher is better" in text
-    assert f"HEAVY (pyiqa): not run: weights missing ({fake_pyiqa.ADDRESS})" in text
-    assert "LARGE (pyiqa): not run: images of 16 x 16 are too small for it" in text
-    assert "LPIPS: not run: left out (--no-lpips)" in text
+    assert f"HEAVY (pyiqa) not run: weights missing ({fake_pyiqa.ADDRESS})" in text
+    assert "LARGE (pyiqa) not run: images of 16 x 16 are too small for it" in text
+    assert "LPIPS not run: left out by --no-lpips" in text
     assert "Metrics without reference (BRIGHTNESS (pyiqa)) judge" in text
 
 
@@ -120,14 +120,14 @@ def test_a_run_is_read_without_pyiqa(run, monkeypatch):
     assert not facts("pyiqa:mae").higher_is_better
     board = result.leaderboard("pyiqa:mae")
     assert "MAE (pyiqa) increase" in board and board.model[0].startswith("classical:blur")
-    assert "LPIPS: not run: left out" in "\n".join(result.sentences())
+    assert "LPIPS not run: left out" in "\n".join(result.sentences())
     with pytest.raises(BadInput, match="known from a run only"):
         facts("pyiqa:mae").function(torch.zeros(1), torch.zeros(1))
 
 
 def test_a_metric_that_is_not_in_the_run_says_why(run):
     result = analysis.open_run(str(run), "generalization")
-    with pytest.raises(BadInput, match=r"LPIPS: not run: left out \(--no-lpips\)"):
+    with pytest.raises(BadInput, match="LPIPS not run: left out by --no-lpips"):
         result.leaderboard("lpips")
     with pytest.raises(BadInput, match="did you mean psnr"):
         result.leaderboard("psnrr")
@@ -172,7 +172,7 @@ def test_without_pyiqa_the_way_to_install_it_is_one_line(pair, monkeypatch, in_p
 def test_images_of_several_sizes_are_counted():
     sizes = [(16, 16), (64, 64), (40, 20)]
     made = benchmark_metrics.entries(benchmark_metrics.Chosen(), sizes, border=1)
-    assert made == {"not_run": {"lpips": "not run: left out (--no-lpips)"}}
+    assert made == {"not_run": {"lpips": "not run: left out by --no-lpips"}}
     perceptual: Any = SimpleNamespace(name="lpips")
     chosen = benchmark_metrics.Chosen(perceptual, not_run={})
     assert benchmark_metrics.entries(chosen, sizes, border=3)["not_run"] == {
@@ -184,10 +184,14 @@ def test_images_of_several_sizes_are_counted():
 
 def test_earlier_runs_say_the_same():
     told = benchmark_metrics.lines
-    assert told({"lpips": None, "lpips_requested": True}) == ["LPIPS: not run: backbone missing"]
-    assert told({"lpips": None, "lpips_requested": False}) == [
-        "LPIPS: not run: left out (--no-lpips)"
+    assert told({"lpips": None, "lpips_requested": True}) == [
+        "LPIPS not run: backbone missing, see mtd zoo get lpips/alexnet or --lpips-weights FILE"
     ]
+    assert told({"lpips": None, "lpips_requested": False}) == [
+        "LPIPS not run: left out by --no-lpips"
+    ]
+    earlier = {"not_run": {"lpips": "not run: left out (--no-lpips)"}}
+    assert told(earlier) == ["LPIPS not run: left out by --no-lpips"]
     assert told({"lpips": "ab", "lpips_requested": True}) == [] and told({}) == []
 
 
@@ -209,7 +213,7 @@ def test_processes_score_by_what_all_of_them_have():
     metric = registry.Metric("pyiqa:mae", "MAE", "", False, 2, lambda a, b: a)
     chosen = benchmark_metrics.Chosen(None, (metric,), {}).alike(Two())  # type: ignore[arg-type]
     assert chosen.further == () and chosen.messages == [
-        "MAE (pyiqa): not run: weights missing (here)"
+        "MAE (pyiqa) not run: weights missing (here)"
     ]
 
 

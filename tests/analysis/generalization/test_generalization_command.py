@@ -289,14 +289,14 @@ def test_without_the_backbone_it_says_so_once_and_goes_on(folder, monkeypatch, c
     said = capsys.readouterr()
     assert said.err.count("put it THERE") == 1
     assert set(tables(path)["results"].metric) == {"psnr", "ssim"}
-    assert said.out.count("LPIPS: not run: backbone missing") == 2  # below the scores, and below
-    assert "mtd zoo get lpips/alexnet" in said.out and "--lpips-weights FILE" in said.out
+    see = "LPIPS not run: backbone missing, see mtd zoo get lpips/alexnet"
+    assert said.out.count(see) == 2  # below the scores, and below
     assert read_manifest(path)["not_run"] == {"lpips": "not run: backbone missing"}
 
 
 def test_metrics_that_were_not_run_are_named_with_the_reason(known):
-    assert "LPIPS: not run: left out (--no-lpips)" in said_in(known)
-    assert read_manifest(known)["not_run"] == {"lpips": "not run: left out (--no-lpips)"}
+    assert "LPIPS not run: left out by --no-lpips" in said_in(known)
+    assert read_manifest(known)["not_run"] == {"lpips": "not run: left out by --no-lpips"}
 
 
 def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch, capsys):

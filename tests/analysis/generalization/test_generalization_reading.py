@@ -289,7 +289,7 @@ def test_what_must_be_known_of_the_numbers_is_a_sentence_each():
     assert notes[3] == "`a`: no PSNR of 2 noisy images, for which its output is not finite."
     assert notes[4] == ("`b`: 1 output identical to the clean image, so the mean PSNR is infinite.")
     assert notes[5] == (
-        "LPIPS: not run: backbone missing; `mtd zoo get lpips/alexnet` fetches it, "
-        "`--lpips-weights FILE` names it."
+        "LPIPS not run: backbone missing, see `mtd zoo get lpips/alexnet` or "
+        "`--lpips-weights FILE`."
     )
     assert generalization_reading.notes(benchmark(PAIR) | {"results": results({})}, MANIFEST) == []

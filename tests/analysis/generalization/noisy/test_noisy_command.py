@@ -396,6 +396,6 @@ def test_metrics_without_reference_are_columns_with_means(folder, tmp_path, monk
     mean = f"{means['pyiqa:brightness', 'plain']:.4f}"
     assert "BRIGHTNESS (pyiqa)" in said and said.count(mean) == 2  # in table and sentence
     assert "BRIGHTNESS (pyiqa), higher is better: " in said
-    assert "HEAVY (pyiqa): not run: weights missing" in said
+    assert "HEAVY (pyiqa) not run: weights missing" in said
     title = analysis.open_run(path, "noisy_pictures").plot_quantity("pyiqa:brightness").get_title()
     assert title == "BRIGHTNESS (pyiqa), higher is better"
