@@ -72,6 +72,7 @@ class Analysis:
             that has a pass of its own, see `compute`.
         figures: draws its figures from tables and manifest alone, by file name without ending.
         attachments: names of its files that are no tables, such as pixels.
+        main_figure: the one to look at first, by file name; else the first by name.
         pictures: draws those figures that need the attachments, given by name, as well.
         sentences: what follows from tables and manifest, as Markdown; the terminal shows the same
             sentences without markup.
@@ -115,6 +116,7 @@ class Analysis:
     sentences: Callable[[Frames, Manifest], list[str]]
     observer: Callable[[RunInputs, Any, Sequence[Batch]], Observer] | None = None
     figures: Callable[[Frames, Manifest], Mapping[str, Figure]] = no_figures
+    main_figure: str = ""
     attachments: tuple[str, ...] = ()
     pictures: Callable[[Frames, Manifest, Attachments], Mapping[str, Figure]] = no_pictures
     notes: Callable[[Frames, Manifest], list[str]] = no_sentences

@@ -60,9 +60,11 @@ def on_screen(text: str, sentence: str) -> bool:
 
 
 def first_files(path: Path, analysis: Analysis) -> list[str]:
-    """The first figure by name and the first table of a run folder; those that it has."""
+    """The main figure, or the first by name, and the first table of a run folder; those that it
+    has."""
     names = sorted(file.name for file in path.iterdir())
     figures = [name for name in names if name.endswith((".png", ".pdf", ".svg"))]
+    figures.sort(key=lambda name: Path(name).stem != analysis.main_figure)
     tables = [name for name in names if name.endswith(".csv")]
     main = [f"{name}.csv" for name in analysis.table_names if f"{name}.csv" in tables]
     return [*figures[:1], *(main or tables)[:1]]

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.generalization import strength
 from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import over_unseen
-from analysis.generalization.summary import scores_of_models
+from analysis.generalization.summary import directed, scores_of_models
 from analysis.text.answers import ENDINGS, Answer
 from analysis.text.markdown import code, number
 from analysis.text.rows import records
@@ -36,12 +36,11 @@ def answer(frames: Mapping[str, pd.DataFrame], metric: str = "psnr") -> Answer:
     values = {str(row["model"]): row.get(column, math.nan) for row in rows}
     known = [model for model, value in values.items() if math.isfinite(value)]
     unit = f" ({about.unit})" if about.unit else ""
-    quantity = (
-        f"{about.label}{unit}, {columns[column].removeprefix('under ').removeprefix('over ')}"
-    )
+    name = f"{about.label}{unit}" if about.higher_is_better else directed(metric)
+    quantity = f"{name}, {columns[column].removeprefix('under ').removeprefix('over ')}"
     shown = {model: number(value, about.digits) for model, value in values.items()}
     best, where = known[0], columns[column]
-    lead = f"{code(best)} has a mean {about.label} of {text(values[best])} {where}"
+    lead = f"{code(best)} has a mean {directed(metric)} of {text(values[best])} {where}"
     if len(known) == 1:
         return Answer(lead, "", quantity, shown)
     other = known[1]

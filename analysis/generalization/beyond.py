@@ -179,7 +179,7 @@ def columns(frames: Frames, metric: str) -> dict[str, dict[str, str]]:
 
 
 def main(frames: Frames, metric: str = "psnr") -> list[str]:
-    """Which models are below a blur, and below the best reference, under unseen noise."""
+    """Which models are worse than a blur, or than the best reference, under unseen noise."""
     text = []
     for what in (BLUR, BEST):
         part = over_unseen(frames, metric, what)
@@ -197,7 +197,7 @@ def below(part: pd.DataFrame, metric: str, what: str) -> list[str]:
     name = "a Gaussian blur" if what == BLUR else "the best classical reference"
     reference = code(rows.reference.iloc[0])
     return [
-        f"On average {noises_of(rows)} below {name} ({reference}): "
+        f"On average {noises_of(rows)} worse than {name} ({reference}): "
         f"{verdicts.joined(deficits(rows, metric))}."
     ]
 
@@ -241,7 +241,8 @@ def sentences(frames: Frames, metric: str = "psnr") -> list[str]:
         named = f" ({classical(frames, metric, part)})" if what == BEST else ""
         start = HEADINGS[what][0].upper() + HEADINGS[what][1:]
         each = verdicts.joined(effects)
-        text.append(f"{start}{named} {noises_of(part)}, in {about.label}, {each}.")
+        signs = "" if about.higher_is_better else f" ({about.direction}; +: the model is better)"
+        text.append(f"{start}{named} {noises_of(part)}, in {about.label}{signs}, {each}.")
         if what == FIXED_FILTER:
             text += weak_filters(frames, metric)
     return [*text, *below_by_noise(frames, metric)]
@@ -300,6 +301,6 @@ def below_by_noise(frames: Frames, metric: str) -> list[str]:
     if not each:
         return []
     return [
-        "Shown to be below the blur under single unseen noises, by intervals that hold for all of "
-        f"them at once: {listed(each)}."
+        "Shown to be worse than the blur under single unseen noises, by intervals that hold for "
+        f"all of them at once: {listed(each)}."
     ]

@@ -186,6 +186,7 @@ ANALYSIS = Analysis(
     manifest=manifest,
     tables=tables,
     figures=figures,
+    main_figure="levels_psnr",
     attachments=(PICTURES,),
     pictures=pictures,
     terminal_table=terminal_table,

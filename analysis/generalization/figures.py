@@ -270,7 +270,8 @@ def draw_ranks(axes: Axes, part: pd.DataFrame, order: list[str], metric: str) ->
     names = [f"{wrapped(noise_label(n), 32)}\n{wrapped(marks[n], 32)}".strip() for n in noises]
     axes.set_xticks(range(len(noises)), names, rotation=90, fontsize=7)
     axes.set_yticks(range(len(order)), [wrapped(name, 28) for name in order], fontsize=8)
-    heading = f"Mean rank over images by {about.label}, and below it the mean {about.label}"
+    name = summary.directed(metric)
+    heading = f"Mean rank over images by {about.label}, and below it the mean {name}"
     framed = "framed in red: worse than the noisy input" if below else ""
     axes.set_title("\n".join(filter(None, (heading, framed, preset(part)))), fontsize=9)
     return image

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.generalization import comparison_strips, summary
 from analysis.generalization.metrics import facts
 from analysis.generalization.settings import PICTURES
-from analysis.generalization.summary import with_unit
+from analysis.generalization.summary import label, with_unit
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import interval, number
@@ -81,7 +81,8 @@ def differences(rows: pd.DataFrame, metric: str, few: str = "") -> Displayed:
     table = p_values(table, ["p", "p (Holm)"], 5)
     table = table.drop(columns=[name for name in ("p", "p (Holm)") if table[name].isna().all()])
     digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
-    caption = f"{a} - {b}, {with_unit(metric)}; better: share of photographs on which {a} is better"
+    what = with_unit(metric) if about.higher_is_better else label(metric)
+    caption = f"{a} - {b}, {what}; better: share of photographs on which {a} is better"
     caption += f"; {few}" if few else ""
     return notebook_output.table(table, digits, caption, "generalization/tests.csv")
 

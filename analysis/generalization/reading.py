@@ -21,7 +21,7 @@ from analysis.generalization.pairwise_tests import (
     paired_differences,
     too_few,
 )
-from analysis.generalization.summary import drop_label, scores_of_models
+from analysis.generalization.summary import directed, drop_label, scores_of_models
 from analysis.stats.paired_tests import LEVEL
 from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
@@ -90,7 +90,7 @@ def score(row: pd.Series, column: str, metric: str) -> str:
 
 def main(frames: Frames, metric: str = "psnr") -> list[str]:
     """Which model is best under unseen noise, by how much, and whether that is decided."""
-    rows, name = scores_of_models(frames, metric), facts(metric).label
+    rows, name = scores_of_models(frames, metric), directed(metric)
     known = rows[rows.out_of_distribution.notna()]
     if known.empty and "mean" in rows and rows.in_distribution.isna().all():
         return over_all_noises(frames, rows, metric)
@@ -119,7 +119,7 @@ def main(frames: Frames, metric: str = "psnr") -> list[str]:
 
 def over_all_noises(frames: Frames, rows: pd.DataFrame, metric: str) -> list[str]:
     """Which model is best over all noises, where it is not known what they were trained on."""
-    name, known = facts(metric).label, rows[rows["mean"].notna()]
+    name, known = directed(metric), rows[rows["mean"].notna()]
     if known.empty:
         return [f"No model has a {name} under every noise."]
     shown = known if len(known) <= 2 else known.iloc[[0, -1]]
@@ -148,6 +148,13 @@ def verdict(
         return f"{a} and {b} are equal on average."
     value = bounded(paired.value, paired.low, paired.high, about.digits, about.unit, signed=True)
     lead = f"The advantage of {a} over {b}, image by image, is {value}"
+    if not about.higher_is_better:
+        bounds = (paired.value, paired.low, paired.high)
+        if paired.value < 0:
+            bounds = (-paired.value, -paired.high, -paired.low)
+        by = bounded(*bounds, about.digits, about.unit)
+        than = f"{'lower' if paired.value > 0 else 'higher'} than that of {b}"
+        lead = f"Image by image, the {about.label} of {a} is {than} by {by}"
     if paired.verdict == "too few images":
         return f"{lead}: {too_few([paired])}."
     if math.isnan(paired.low):
@@ -166,8 +173,9 @@ def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
     spread = abs(best.out_of_distribution - worst.out_of_distribution)
     value = number(spread, about.digits) + (f" {about.unit}" if about.unit else "")
     text = [
-        f"Of {len(known)} models, {code(best.model)} has the best mean {about.label} under unseen "
-        f"noise, {score(best, 'out_of_distribution', metric)}, and {code(worst.model)} the worst, "
+        f"Of {len(known)} models, {code(best.model)} has the best mean {directed(metric)} under "
+        f"unseen noise, {score(best, 'out_of_distribution', metric)}, and "
+        f"{code(worst.model)} the worst, "
         f"{score(worst, 'out_of_distribution', metric)}: a spread of {value}."
     ]
     tests = {
@@ -224,7 +232,7 @@ def by_testset(frames: Frames, metric: str) -> list[str]:
     for name in dict.fromkeys(part.testset):
         of = [f"{number(means[name, m], about.digits)}{unit} for {code(m)}" for m in models]
         each.append(f"{code(name)}: {listed(of)}")
-    return [f"Mean {about.label} by test set, over the noises of each: {'; '.join(each)}."]
+    return [f"Mean {directed(metric)} by test set, over the noises of each: {'; '.join(each)}."]
 
 
 def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
@@ -329,7 +337,7 @@ def others(frames: Frames, metric: str) -> list[str]:
         known = rows[rows.out_of_distribution.notna()]
         if other == metric or len(known) < 2 or first.out_of_distribution.isna().all():
             continue
-        best, second, label = known.iloc[0], known.iloc[1], facts(other).label
+        best, second, label = known.iloc[0], known.iloc[1], directed(other)
         agrees = "too" if best.model == first.model.iloc[0] else "instead"
         text.append(
             f"By {label}, {code(best.model)} has the best mean {agrees}: "
@@ -414,7 +422,8 @@ def alt_levels(frames: Frames, metric: str = "psnr") -> str:
     noises = frames["noises"]
     part, kinds = noises[noises.metric == metric], plural(noises.kind.nunique(), "kind")
     each = reaches(part, "mean", facts(metric).digits, 5)
-    return f"Mean {summary.with_unit(metric)} over noise level, {kinds} of noise: {each}."
+    name = summary.with_unit(metric) if facts(metric).higher_is_better else directed(metric)
+    return f"Mean {name} over noise level, {kinds} of noise: {each}."
 
 
 def alt_ranks(frames: Frames, metric: str = "psnr") -> str:

@@ -45,6 +45,16 @@ def label(metric: str) -> str:
     return f"{with_unit(metric)}, {facts(metric).direction}"
 
 
+def directed(metric: str) -> str:
+    """A metric's name, and if less is better, that it is.
+
+    >>> directed("psnr"), directed("lpips")
+    ('PSNR', 'LPIPS (lower is better)')
+    """
+    about = facts(metric)
+    return about.label if about.higher_is_better else f"{about.label} ({about.direction})"
+
+
 def with_unit(metric: str) -> str:
     """A metric's name with its unit, if it has one."""
     about = facts(metric)
@@ -119,8 +129,13 @@ def leaderboard(frames: Frames, metric: str) -> pd.DataFrame:
 
 def caption(metric: str, manifest: Manifest) -> str:
     """Below the leaderboard of a page: the unit, and metrics that were not run."""
-    about = f"{with_unit(metric)}; out of distribution: mean over kinds of unseen noise"
-    return "; ".join([about, *metrics.lines(manifest)])
+    lower = not facts(metric).higher_is_better
+    about = [
+        label(metric) if lower else with_unit(metric),
+        "out of distribution: mean over kinds of unseen noise",
+        *["beyond: positive where the model is better"] * lower,
+    ]
+    return "; ".join([*about, *metrics.lines(manifest)])
 
 
 def shows_mean(part: pd.DataFrame) -> bool:

@@ -114,7 +114,8 @@ def differences(evidence: Evidence) -> Main:
     names = labels(evidence.tested)
     order = [*(noise for noise in JOINT if noise in tests), *(n for n in names if n in tests)]
     about = facts(evidence.metric)
-    what = f"{about.label} of {first} − {second}"
+    pair = (first, second) if about.higher_is_better else (second, first)
+    what = f"{about.label} of {' − '.join(pair)}"
     figure, axes = frame_of(
         [JOINT.get(noise, names.get(noise, noise)) for noise in order],
         f"{wrapped(what, 52)}{f' ({about.unit})' if about.unit else ''}\n"
@@ -170,6 +171,10 @@ def gains(evidence: Evidence) -> Main:
     unit = f" ({about.unit})" if about.unit else ""
     shown = [*models, *references]
     label = f"{about.label} − that of the noisy input{unit}"
+    minus = f"{about.label} minus that of the noisy input"
+    if not about.higher_is_better:
+        label = f"{about.label} of the noisy input − that of the model{unit}"
+        minus = f"{about.label} of the noisy input minus that of the model"
     figure, axes = frame_of(list(names.values()), label, len(shown))
     order = list(names)
     trained = set(tested[tested.in_distribution.eq(True)].noise)
@@ -194,7 +199,7 @@ def gains(evidence: Evidence) -> Main:
     few = "" if len(models) == len(evidence.ranked) else f", the best {MOST} models"
     return Main(
         figure,
-        f"{about.label} minus that of the noisy input under {plural(len(order), 'noise')}{few}"
+        f"{minus} under {plural(len(order), 'noise')}{few}"
         f"{with_intervals(evidence) * intervals}: {listed(each, 8)}.",
         f"{BENCHMARK}/noises.csv",
     )

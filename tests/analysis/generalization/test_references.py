@@ -201,8 +201,8 @@ def rows_of(**gains: tuple[float, float, float, int]) -> dict[str, pd.DataFrame]
 def test_a_model_below_a_blur_is_told_so() -> None:
     text = said(beyond.main(rows_of(a=(-1.0, -1.5, -0.5, 24), b=(2.0, 1.0, 3.0, 24))))
     assert text == (
-        "On average over all unseen noises below a Gaussian blur (`classical:blur:0.9`): `a` by "
-        "1.00 dB [0.50, 1.50]: shown."
+        "On average over all unseen noises worse than a Gaussian blur (`classical:blur:0.9`): "
+        "`a` by 1.00 dB [0.50, 1.50]: shown."
     )
     text = said(beyond.main(rows_of(a=(-1.0, -2.5, 0.5, 24))))
     assert text.endswith("`a` by 1.00 dB [-0.50, 2.50]: not shown.")
@@ -230,8 +230,8 @@ def test_single_noises_under_which_a_model_is_below_a_blur() -> None:
     ]  # fmt: skip
     frames["references"] = pd.concat([frames["references"], pd.DataFrame(own)])
     assert beyond.sentences(frames)[-1] == (
-        "Shown to be below the blur under single unseen noises, by intervals that hold for all of "
-        "them at once: `a` under camera pipeline and Poisson α = 3."
+        "Shown to be worse than the blur under single unseen noises, by intervals that hold for "
+        "all of them at once: `a` under camera pipeline and Poisson α = 3."
     )
     assert beyond.main(frames) == []
     before = frames["references"].drop(
@@ -267,7 +267,7 @@ def test_a_model_below_the_best_reference_that_is_no_blur() -> None:
     frames["references"].loc[best, "reference"] = "classical:median:3"
     frames["references"].loc[~best, ["gain", "low", "high"]] = (1.0, 0.5, 1.5)
     assert said(beyond.main(frames)) == (
-        "On average over all unseen noises below the best classical reference "
+        "On average over all unseen noises worse than the best classical reference "
         "(`classical:median:3`): `a` by 1.00 dB [0.50, 1.50]: shown."
     )
 
@@ -347,7 +347,7 @@ def test_the_command(pair: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -
     path = run_arguments(start, (*given, "--output-dir", "run"), "test")
     out = capsys.readouterr().out
     assert "filter:plain (reference)" in out and "beyond its fixed filter (dB)" in out
-    assert "below a Gaussian blur" in " ".join(out.split())
+    assert "worse than a Gaussian blur" in " ".join(out.split())
     frame = read_tables(path, ["references"])["references"]
     assert list(frame.columns) == list(beyond.COLUMNS)
     assert read_manifest(path)["blur_tuned_on"]["photographs"] == ["china", "flower"]

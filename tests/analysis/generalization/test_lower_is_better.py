@@ -1,0 +1,145 @@
+"""A metric of which less is better, beside its mirror image of which more is better.
+
+Of each image LPIPS is here 1 - PSNR / 100, so that the order of models, ranks, tests and gains are
+those of PSNR.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis.commands import printed
+from analysis.commands.registry import analysis
+from analysis.generalization import (
+    answer,
+    beyond,
+    figures,
+    notebook,
+    pairwise_tests,
+    reading,
+    summary,
+    tables,
+)
+from analysis.generalization.result import GeneralizationResult
+from analysis.report import basis, verdict
+from analysis.report import figures as report_figures
+from analysis.report.evidence import Evidence
+from analysis.text.markdown import plain
+from tests.helpers.benchmark_tables import RESULTS
+
+REFERENCE = "classical:blur:1"
+MANIFEST: dict[str, Any] = {"models": {"a": {}, "b": {}}, "in_distribution": ["gaussian:15"]}
+
+
+def both_metrics() -> pd.DataFrame:
+    """The long table with a reference, by PSNR and by its mirror image."""
+    own = RESULTS[RESULTS.model == "a"]
+    blurred = own.assign(model=REFERENCE, value=own.value - 2.0)
+    psnr = pd.concat([RESULTS, blurred], ignore_index=True)
+    psnr = psnr.assign(is_reference=psnr.model == REFERENCE)
+    return pd.concat([psnr, psnr.assign(metric="lpips", value=1 - psnr.value / 100)])
+
+
+@pytest.fixture(scope="module")
+def result() -> GeneralizationResult:
+    results = both_metrics()
+    made = tables.of_scores(results, MANIFEST["in_distribution"])
+    files = {f"{name}.csv": frame for name, frame in {**made, "results": results}.items()}
+    return GeneralizationResult(analysis("generalization"), files, MANIFEST)
+
+
+def test_order_ranks_gains_and_tests_are_those_of_the_mirror_image(result):
+    frames = result.frames
+    assert summary.best_first(result.scores, "lpips") == summary.best_first(result.scores, "psnr")
+    by = {m: result.noises[result.noises.metric == m].reset_index() for m in ("psnr", "lpips")}
+    assert by["psnr"].mean_rank.equals(by["lpips"].mean_rank)
+    assert by["lpips"].gain.to_numpy() == pytest.approx(by["psnr"].gain.to_numpy() / 100)
+    worse = [summary.worse_than_input(result.noises, m)[["model", "noise"]] for m in by]
+    assert len(worse[0]) and worse[0].reset_index(drop=True).equals(worse[1].reset_index(drop=True))
+    up, down = (pairwise_tests.paired_differences(result.tests, m, "a", "b") for m in by)
+    assert {n: test.verdict for n, test in up.items()} == {n: t.verdict for n, t in down.items()}
+    for noise, test in down.items():
+        assert test.decided == up[noise].decided
+        assert test.value == pytest.approx(up[noise].value / 100)
+        assert test.low <= test.value <= test.high
+    gains = [beyond.over_unseen(frames, m, beyond.BEST).gain.to_numpy() for m in by]
+    assert gains[1] == pytest.approx(gains[0] / 100) and (gains[0] > 0).any()
+
+
+def test_its_sentences_say_the_direction(result):
+    best, other = summary.best_first(result.scores, "lpips")
+    text = plain(" ".join(result.sentences("lpips")))
+    assert "Mean LPIPS (lower is better) under unseen noise: 0." in text
+    assert f"Image by image, the LPIPS of {best} is lower than that of {other} by 0." in text
+    assert "advantage" not in text.partition("By PSNR")[0] and " below " not in text
+    assert "in LPIPS (lower is better; +: the model is better), +0." in text
+    assert f"By LPIPS (lower is better), {best} has the best mean too" in plain(
+        " ".join(result.sentences("psnr"))
+    )
+    said = answer.answer(result.frames, "lpips")
+    assert f"{best} has a mean LPIPS (lower is better) of 0." in plain(said.text)
+    assert said.quantity == "LPIPS (lower is better), unseen noise"
+    assert "Mean LPIPS (lower is better) over noise" in reading.alt_levels(result.frames, "lpips")
+
+
+def test_a_difference_against_the_order_of_means_is_higher(result):
+    scores = summary.scores_of_models(result.frames, "lpips")
+    test = pairwise_tests.PairedDifference(-0.02, -0.03, -0.01, 0.01, 24, 0.001, 1)
+    text = plain(reading.verdict(test, scores.iloc[0], scores.iloc[1], "lpips"))
+    a, b = scores.model
+    assert text.startswith(
+        f"Image by image, the LPIPS of {a} is higher than that of {b} by 0.0200 [0.0100, 0.0300]: "
+        f"{b} is shown to be better"
+    )
+
+
+def test_its_tables_and_figures_say_the_direction(result):
+    caption = summary.caption("lpips", MANIFEST)
+    assert caption.startswith("LPIPS, lower is better;")
+    assert "beyond: positive where the model is better" in caption
+    assert "LPIPS increase" in result.leaderboard("lpips")
+    shown = notebook.pairs(result, "lpips").data["text/html"]
+    assert "a - b, LPIPS, lower is better; better: share of photographs" in shown
+    assert result.plot_levels(metric="lpips").get_ylabel() == "LPIPS, lower is better"
+    order = summary.best_first(result.scores, "lpips")
+    map_ = figures.rank_map(result.noises, order, "lpips")
+    assert map_ is not None
+    title = map_.axes[0].get_title()
+    assert "the mean LPIPS (lower is better)" in title and "framed in red" in title
+    names = [text.get_text() for text in map_.axes[0].get_yticklabels()]
+    ranks = {m: result.noises[result.noises.metric == m].mean_rank for m in ("psnr", "lpips")}
+    assert names == order and ranks["psnr"].equals(ranks["lpips"])
+    levels = figures.curves(result.noises, "lpips")
+    assert levels is not None and levels.axes[0].get_ylabel() == "LPIPS, lower is better"
+
+
+def test_a_report_by_it_names_the_same_model(result):
+    by = {m: Evidence(result.frames, MANIFEST, {}, ["a", "b"], m) for m in ("psnr", "lpips")}
+    assert by["psnr"].ranked == by["lpips"].ranked
+    words = {m: plain(verdict.verdict(evidence)) for m, evidence in by.items()}
+    assert [re.sub(r"\([^)]*\)", "", text) for text in words.values()] == [
+        re.sub(r"\([^)]*\)", "", words["psnr"])
+    ] * 2
+    assert basis.classical_ahead(by["lpips"]) == basis.classical_ahead(by["psnr"])
+    up, down = (report_figures.differences(evidence) for evidence in by.values())
+    assert up.alt.startswith("PSNR of a − b") and down.alt.startswith("LPIPS of b − a")
+    points = [
+        [line.get_xdata()[0] > 0 for line in main.figure.axes[0].lines if line.get_marker() == "o"]
+        for main in (up, down)
+    ]
+    assert points[0] == points[1] and len(set(points[0])) == 2
+    gains = report_figures.gains(by["lpips"])
+    assert gains.alt.startswith("LPIPS of the noisy input minus that of the model under 4 noises")
+    assert gains.figure.axes[0].get_xlabel() == "LPIPS of the noisy input − that of the model"
+
+
+def test_the_figure_to_look_at_first_is_that_of_psnr(tmp_path):
+    for name in ("levels_lpips.png", "levels_psnr.png", "levels_ssim.png", "noises.csv"):
+        (tmp_path / name).touch()
+    assert printed.first_files(tmp_path, analysis("generalization"))[0] == "levels_psnr.png"
+    (tmp_path / "levels_psnr.png").unlink()
+    assert printed.first_files(tmp_path, analysis("generalization"))[0] == "levels_lpips.png"
