@@ -64,9 +64,8 @@ def notes(measured: Measured, score: Score) -> str:
     worst = f" ({score.noise})" if score.noise and not score.testset else ""
     count = plural(score.photographs, "photograph")
     interval = f", 95% interval over {count}" if math.isfinite(score.low) else f", {count}"
-    protocol = ", ".join(
-        f"{name} {value}" for name, value in measured.protocol().items() if name != "noises"
-    )
+    stated = measured.protocol() | measured.scored(score.metric)
+    protocol = ", ".join(f"{name} {value}" for name, value in stated.items() if name != "noises")
     deviates = "; ".join(map(str, measured.manifest.get("deviations", ())))
     differs = f" (the run deviates from it: {deviates})" if deviates else ""
     return (

@@ -15,6 +15,7 @@ from analysis.commands import training_noises
 from analysis.commands.run_lookup import open_run
 from analysis.commands.run_manifest import MANIFEST, read_log, read_manifest
 from analysis.generalization.conditions import CROP, contestants, references_in
+from analysis.generalization.metrics import OWN, facts
 from analysis.stats.trainings import LEAST
 from analysis.text.intervals import BUNDLED
 from analysis.text.noise_labels import NOISY
@@ -25,6 +26,12 @@ BENCHMARK = "generalization"
 
 NO_SUITE = "none"
 """Name of the suite of a run whose noises were given one by one."""
+
+OF_PROTOCOL = ("psnr", "ssim")
+"""Metrics that leave out a border and take a luma where the protocol says so."""
+
+WHOLE = {"border": "0", "metric_domain": "rgb"}
+"""What holds for all others."""
 
 DOMAINS = {"y": "luma"}
 """What a manifest's `channel` is called in a protocol, where it is not called the same."""
@@ -155,6 +162,25 @@ class Measured:
     def version(self) -> str:
         """The version of the suite; of runs before suites had one, the first."""
         return str(self.manifest.get("suite_version") or 1)
+
+    def scored(self, metric: str) -> dict[str, str]:
+        """The entries of `protocol` that say how outputs are scored, as they hold for a metric.
+
+        Metrics other than PSNR and SSIM are of the whole RGB image, and some take it unrounded; see
+        `analysis.engine.image_quality`.
+        """
+        names = ("border", "metric_domain", "round_output")
+        own = {name: value for name, value in self.protocol().items() if name in names}
+        if metric in OF_PROTOCOL:
+            return own
+        if not (metric in OWN or facts(metric).quantizes):
+            del own["round_output"]
+        return own | WHOLE
+
+    def whole(self) -> list[str]:
+        """The metrics that are of the whole RGB image though the protocol says otherwise."""
+        differ = self.scored("psnr").items() >= WHOLE.items()
+        return [] if differ else [name for name in self.metrics if name not in OF_PROTOCOL]
 
     def protocol(self) -> dict[str, str]:
         """The small print by name: how noisy images are made, and how outputs are scored."""

@@ -10,7 +10,7 @@ from analysis.card.measured import NO_SUITE, Measured
 from analysis.card.record import LIBRARY, About
 from analysis.card.scores import ALL, GAP, IN, OUT, WORST, Score, names, scores, sets_of
 from analysis.generalization import metrics, reading, summary
-from analysis.text.markdown import code, codes, escaped
+from analysis.text.markdown import code, codes, escaped, listed
 from analysis.text.noise_names import noise_phrase, noise_phrases
 from analysis.text.verdicts import in_words
 from mtd.noise.training_noise import changes_nothing
@@ -38,11 +38,25 @@ def text(measured: Measured, about: About) -> str:
         "## What is missing",
         items(missing.sentences(measured) or ["Nothing."]),
         "## Protocol",
-        grid(["", ""], [[code(name), escaped(v)] for name, v in measured.protocol().items()]),
+        "\n\n".join([protocol(measured), *of_whole_images(measured)]),
         "## Where the numbers come from",
         provenance(measured),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def protocol(measured: Measured) -> str:
+    """How noisy images were made and outputs scored."""
+    return grid(["", ""], [[code(name), escaped(v)] for name, v in measured.protocol().items()])
+
+
+def of_whole_images(measured: Measured) -> list[str]:
+    """For which metrics the border and the luma of the protocol do not hold."""
+    labels = [escaped(metrics.facts(name).label) for name in measured.whole()]
+    if not labels:
+        return []
+    names = code("border"), code("metric_domain")
+    return [f"Of the whole RGB image, whatever {listed(names)} say: {', '.join(labels)}."]
 
 
 def front_matter(about: About) -> str:

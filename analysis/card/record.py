@@ -20,6 +20,7 @@ from analysis.generalization.metrics import facts
 from analysis.generalization.summary import measured as images_in_words
 from analysis.stats.jackknife import ENOUGH, LEVEL
 from mtd.data.test_sets import RECIPES
+from mtd.metrics.lpips import BACKBONE
 from mtd.metrics.registry import Metric
 
 FORM = "mtd-card/1"
@@ -29,9 +30,12 @@ LIBRARY = "masked-training-denoisers"
 
 UNKNOWN = "unknown"
 
+LPIPS = {"lpips": "rgb", "lpips_bgr": "bgr"}
+"""The order of an image's channels by the name of LPIPS."""
+
 BOUNDS: dict[str, tuple[float | str, float | str]] = {
     "ssim": (-1, 1),
-    "lpips": (0, "Infinity"),
+    **dict.fromkeys(LPIPS, (0, "Infinity")),
 }
 """Smallest and largest values of metrics; others are taken to have none."""
 
@@ -207,20 +211,31 @@ def metric_config(measured: Measured, score: Score, metric: Metric) -> dict[str,
     low, high = BOUNDS.get(score.metric, ("-Infinity", "Infinity"))
     if score.of == GAP:
         low, high = "-Infinity", "Infinity"
-    protocol = measured.protocol()
-    named = ("border", "metric_domain", "round_output")
     return {
         "evaluation_description": f"{metric.label}: {score.meaning}",
         "metric_id": score.metric,
         "metric_name": metric.label,
         "metric_kind": score.metric,
         **({"metric_unit": metric.unit} if metric.unit else {}),
-        "metric_parameters": {name: protocol[name] for name in named}
+        "metric_parameters": measured.scored(score.metric)
+        | of_lpips(score.metric)
         | of_package(measured, score.metric),
         "lower_is_better": score.lower_is_better,
         "score_type": "continuous",
         "min_score": low,
         "max_score": high,
+    }
+
+
+def of_lpips(metric: str) -> dict[str, Any]:
+    """What decides the values of LPIPS beside the image; empty for other metrics."""
+    if metric not in LPIPS:
+        return {}
+    return {
+        "version": "0.1",
+        "network": "AlexNet",
+        "backbone": BACKBONE,
+        "channel_order": LPIPS[metric],
     }
 
 

@@ -13,7 +13,7 @@ from analysis.card.scores import AGGREGATES, GAP, IN, NOISE, OUT, WORST
 from analysis.compare_cards.cards import Card, Score
 from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE
-from analysis.generalization.summary import WIDTH
+from analysis.generalization.summary import WIDTH, directed
 from analysis.text.markdown import bounded
 from analysis.text.noise_names import noise_label, noise_words
 from analysis.text.terminal import filled, grid
@@ -132,7 +132,7 @@ class Comparison:
                 ]
                 for row in rows
             ]
-            grids.append(grid([[f"{a} - {b}, image by image", facts(metric).label, ""], *lines]))
+            grids.append(grid([[f"{a} - {b}, image by image", directed(metric), ""], *lines]))
         return grids
 
     def sentences(self) -> list[str]:
@@ -151,7 +151,7 @@ def sentence(row: Mapping[Any, Any]) -> str:
     pair = f"{row['model_a']} minus {row['model_b']}"
     number = bounded(value, low, high, about.digits, about.unit, signed=True)
     return (
-        f"{pair} over {noises}, image by image, in {about.label}: {number}: "
+        f"{pair} over {noises}, image by image, in {directed(about.name)}: {number}: "
         f"{in_words(row['verdict'])}."
     )
 

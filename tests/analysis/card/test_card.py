@@ -435,3 +435,53 @@ def test_relationships_are_those_of_the_schema() -> None:
     whole = json.loads(schema.SCHEMA.read_text())
     known = whole["properties"]["source_metadata"]["properties"]["evaluator_relationship"]["enum"]
     assert tuple(known) == command.RELATIONSHIPS
+
+
+def of_luma(run: Path, place: Path) -> Path:
+    """A copy of a run that left out a border and took the luma, with LPIPS in place of SSIM."""
+    shutil.copytree(run, place)
+    for table in place.glob("*.csv*"):
+        frame = pd.read_csv(table, keep_default_na=False)
+        if "metric" in frame:
+            frame["metric"] = frame.metric.replace("ssim", "lpips")
+            frame.to_csv(table, index=False)
+    manifest = json.loads((place / "manifest.json").read_text())
+    manifest |= {"border": 1, "channel": "y", "evaluation": {}, "not_run": {}, "lpips": "ab"}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    return place
+
+
+def test_a_border_and_luma_are_not_said_of_lpips(run: Path, tmp_path: Path) -> None:
+    card = make(of_luma(run, tmp_path / "run"), tmp_path / "card", "plain")[0]
+    found = {name: one["metric_config"] for name, one in scores(card).items()}
+    psnr, lpips = found["psnr/worst"], found["lpips/worst"]
+    scored = {"border": "1", "metric_domain": "luma", "round_output": "true"}
+    assert psnr["metric_parameters"] == scored
+    assert lpips["metric_parameters"] == {
+        "border": "0",
+        "metric_domain": "rgb",
+        "round_output": "true",
+        "version": "0.1",
+        "network": "AlexNet",
+        "backbone": "alexnet-owt-7be5be79.pth",
+        "channel_order": "rgb",
+    }
+    assert lpips["lower_is_better"] is True and lpips["min_score"] == 0
+    assert lpips["max_score"] == "Infinity" and lpips["metric_name"] == "LPIPS"
+    assert found["lpips/ood_drop"]["lower_is_better"] is True
+    details = record(card)["source_metadata"]["additional_details"]
+    assert details["protocol.border"] == "1" and details["protocol.metric_domain"] == "luma"
+    body = (card / "README.md").read_text()
+    assert "Of the whole RGB image, whatever `border` and `metric_domain` say: LPIPS." in body
+    assert "LPIPS, lower is better" in body
+    notes = {
+        e["dataset"]["task_id"]: e["notes"]
+        for e in yaml.safe_load((card / ".eval_results/mtd.yaml").read_text())
+    }
+    assert "border 0, metric_domain rgb" in notes["lpips_worst"]
+    assert "border 1, metric_domain luma" in notes["psnr_worst"]
+    assert "Lower is better for LPIPS." in (card / "badge.html").read_text()
+
+
+def test_without_border_and_luma_nothing_is_said_of_whole_images(card: Path) -> None:
+    assert "whole RGB image" not in (card / "README.md").read_text()

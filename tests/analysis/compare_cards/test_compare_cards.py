@@ -191,6 +191,7 @@ def test_metrics_of_other_packages_are_paired_and_their_versions_compared(
         "theirs: version 1.0 in plain, 1.1 in hidden, which may change its values"
     ]
     assert "THEIRS, lower is better" in compared.text()
+    assert "image by image, in THEIRS (lower is better): " in " ".join(compared.sentences())
 
 
 def test_other_images_are_warned_of_and_not_paired(cards, tmp_path, in_process) -> None:
