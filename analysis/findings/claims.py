@@ -149,16 +149,16 @@ def _methods(finding: str, run: str, noise: str, text: str, paper: pd.DataFrame)
     """The masked network is better than the baseline under a noise, by three metrics."""
     rows = paper.set_index("method")
     for metric, unit in (("psnr", "dB"), ("ssim", ""), ("lpips", "")):
-        sign = -1 if metric == "lpips" else 1
+        measure = _difference("masked", "baseline", noise, metric)
         yield _contrast(
             finding,
             text,
             f"{metric.upper()} under {noise_words(noise)}, "
-            + ("baseline − masked" if sign < 0 else "masked − baseline"),
+            + ("baseline − masked" if measure.sign < 0 else "masked − baseline"),
             unit,
             run,
-            _difference("masked", "baseline", noise, metric),
-            float(sign * (rows[metric]["masked"] - rows[metric]["baseline"])),
+            measure,
+            float(measure.sign * (rows[metric]["masked"] - rows[metric]["baseline"])),
         )
 
 

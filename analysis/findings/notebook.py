@@ -17,6 +17,7 @@ from analysis.findings.reading import TITLES, VERDICTS, Frames, by_level, digits
 from analysis.findings.study import BY_TRAINING, CELLS, CLAIMS, SNAPSHOTS
 from analysis.findings.trainings import student
 from analysis.findings.verdicts import AGREES, DISAGREES, UNDECIDED, UNTESTABLE
+from analysis.generalization.metrics import facts
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import bounded, number, plain
@@ -171,6 +172,12 @@ def rank_correlation(frames: Frames, name: str = "table3a") -> Displayed:
     return notebook_output.say([reading.rank_correlation(frames, name)])
 
 
+def directions() -> str:
+    """After a semicolon, of which of `SCORES` less is better."""
+    lower = [facts(name) for name, _, _ in SCORES if not facts(name).higher_is_better]
+    return "".join(f"; {about.direction} for {about.label}" for about in lower)
+
+
 def methods(frames: Frames, name: str, table: str, noise: str, spp: int = 0) -> Displayed:
     """The paper's methods under a noise, and our networks."""
     paper = published.table(name)
@@ -196,7 +203,7 @@ def methods(frames: Frames, name: str, table: str, noise: str, spp: int = 0) -> 
             lines.append(line)
     csv = f"{table}.csv" if frame is not None else ""
     return notebook_output.table(
-        pd.DataFrame(lines), caption=f"Under {noise_words(noise)}", csv=csv
+        pd.DataFrame(lines), caption=f"Under {noise_words(noise)}{directions()}", csv=csv
     )
 
 

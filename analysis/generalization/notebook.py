@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.generalization import comparison_strips, summary
+from analysis.generalization import comparison_strips, figures, metrics, reading, summary
+from analysis.generalization.conditions import references_in
 from analysis.generalization.metrics import facts
 from analysis.generalization.settings import PICTURES
 from analysis.generalization.summary import label, with_unit
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
-from analysis.text.markdown import interval, number
+from analysis.text.markdown import interval, listed, number
 from analysis.text.noise_labels import NOISY
 from analysis.text.noise_names import noise_label
 from analysis.text.rows import p_values
@@ -27,7 +29,8 @@ PAIRED = 24
 """Up to this many models, all pairs are shown; beyond it, only those with the best one."""
 
 FEW = 4
-"""Up to so many models, means stand in the caption of a strip."""
+"""Up to so many models, means stand in the caption of a strip, and paired differences are shown by
+every metric."""
 
 STRIPS = 8
 """Maximum number of comparison strips."""
@@ -45,23 +48,108 @@ def mean_values(result: GeneralizationResult, models: Sequence[str], noise: str)
 CLEAN = "clean (the target)"
 
 
+def others(result: GeneralizationResult, metric: str) -> list[str]:
+    """The metrics of a run beside one, in the order of its tables."""
+    return [str(name) for name in dict.fromkeys(result.scores.metric) if name != metric]
+
+
+def by_other_metrics(result: GeneralizationResult, metric: str) -> Displayed:
+    """Scores by all metrics but one; curves and means by noise are folded.
+
+    A metric that was wanted and not run has an empty column.
+    """
+    names = others(result, metric)
+    parts = [other_scores(result, metric)]
+    if names:
+        labels = listed([facts(name).label for name in names])
+        about = summary.measured(result.results, result.manifest)
+        single = result.frames.get("noises_by_training")
+        curves = [
+            notebook_output.figure(
+                figures.curves(result.noises, name, about, single),
+                reading.alt_levels(result.frames, name),
+                "generalization/noises.csv",
+            )
+            for name in names
+        ]
+        means = [means_by_noise(result, name) for name in names]
+        parts += [
+            notebook_output.folded(f"Quality over noise level by {labels}", curves),
+            notebook_output.folded(f"Means under each noise by {labels}", means),
+        ]
+    return notebook_output.together(parts)
+
+
+def other_scores(result: GeneralizationResult, metric: str) -> Displayed:
+    """The mean of every other metric under unseen noise, or over all, with interval and rank."""
+    board = summary.with_input_last(result.scores, metric)
+    every = summary.shows_mean(board)
+    column, noises = ("mean", "all noises") if every else ("out_of_distribution", "unseen noise")
+    beside = references_in(board.reset_index())
+    table = pd.DataFrame({"model": [summary.marked(str(name), beside) for name in board.index]})
+    digits: dict[str, int] = {}
+    for name in others(result, metric):
+        about, frame = facts(name), result.scores
+        rows = frame[frame.metric == name].set_index("model").reindex(board.index)
+        ends = zip(rows[f"{column}_low"], rows[f"{column}_high"], strict=True)
+        unit = with_unit(name)
+        table[unit] = rows[column].to_numpy()
+        table[f"{about.label}, 95% interval"] = [interval(*end, about.digits) for end in ends]
+        table[f"{about.label}, mean rank"] = rows.mean_rank.to_numpy()
+        digits |= {unit: about.digits}
+    for name in metrics.absent(result.manifest, set(result.scores.metric)):
+        table[metrics.label(name)] = math.nan
+    lower = [facts(name) for name in others(result, metric) if not facts(name).higher_is_better]
+    caption = [
+        f"Mean over {noises}",
+        *(f"{about.direction} for {about.label}" for about in lower),
+        *metrics.lines(result.manifest),
+    ]
+    csv = "generalization/generalization.csv"
+    return notebook_output.table(table, digits, "; ".join(caption), csv)
+
+
+def means_by_noise(result: GeneralizationResult, metric: str) -> Displayed:
+    """The mean of every model under every noise."""
+    caption = f"Mean {summary.label(metric)}, under each noise"
+    digits = facts(metric).digits
+    return notebook_output.table(result.means(metric), digits, caption, "generalization/noises.csv")
+
+
 def pairs(result: GeneralizationResult, metric: str) -> Displayed:
-    """Paired differences of two models under every noise, for the reader to choose from."""
+    """Paired differences of two models under every noise, for the reader to choose from.
+
+    Of up to `FEW` models also by the other metrics.
+    """
     tests, order = result.tests, summary.best_first(result.scores, metric)
     if len(order) < 2:
         return notebook_output.say(["One model: no differences."])
     pairs_of_models = list(combinations(order, 2))
     if len(order) > PAIRED:
         pairs_of_models = [(order[0], other) for other in order[1:]]
-    part = tests[tests.metric == metric]
+    shown = [metric, *(others(result, metric) if len(order) <= FEW else [])]
+    of_metric = {name: tests[tests.metric == name] for name in shown}
+    few = {name: summary.undecidable(part, name) for name, part in of_metric.items()}
     panels: dict[tuple[str, str], Displayed] = {}
     for pair in pairs_of_models:
-        rows = part[part.model_a.isin(pair) & part.model_b.isin(pair)]
-        if len(rows):  # a and b as the table has them
-            few = summary.undecidable(part, metric)
-            ab = str(rows.model_a.iloc[0]), str(rows.model_b.iloc[0])
-            panels[ab] = differences(rows, metric, few)
+        tables = {}
+        for name, part in of_metric.items():
+            rows = part[part.model_a.isin(pair) & part.model_b.isin(pair)]
+            if len(rows):  # a and b as the table has them
+                ab = str(rows.model_a.iloc[0]), str(rows.model_b.iloc[0])
+                tables[name] = differences(rows, name, few[name])
+        if tables:
+            panels[ab] = of_pair(tables, metric)
     return notebook_output.pairwise(panels, "models")
+
+
+def of_pair(tables: Mapping[str, Displayed], metric: str) -> Displayed:
+    """The differences of two models by a metric, and folded below it those by others."""
+    own = [table for name, table in tables.items() if name == metric]
+    rest = [table for name, table in tables.items() if name != metric]
+    labels = listed([facts(name).label for name in tables if name != metric])
+    more = [notebook_output.folded(f"The same by {labels}", rest)] if rest else []
+    return notebook_output.together([*own, *more])
 
 
 def differences(rows: pd.DataFrame, metric: str, few: str = "") -> Displayed:

@@ -125,6 +125,25 @@ def verdict(text: str, below: Sequence[str] = (), judged: Sequence[str] = ()) ->
     return Displayed({"text/html": markup, "text/plain": "\n".join([text, *below, *judged])})
 
 
+def folded(title: str, parts: Sequence[Displayed]) -> Displayed:
+    """Outputs that are shown when their title is opened.
+
+    Args:
+        title: plain text.
+        parts: at least one.
+    """
+    inside = "".join(map(as_html, parts))
+    markup = f'<details class="more"><summary>{html.escape(title)}</summary>{inside}</details>'
+    plain = "\n".join(str(part.data["text/plain"]) for part in parts)
+    return Displayed({"text/html": markup, "text/plain": f"{title}\n{plain}"})
+
+
+def together(parts: Sequence[Displayed]) -> Displayed:
+    """Outputs below one another, as one."""
+    plain = "\n".join(str(part.data["text/plain"]) for part in parts)
+    return Displayed({"text/html": "".join(map(as_html, parts)), "text/plain": plain})
+
+
 def paragraph(text: str) -> Displayed:
     """A sentence of Markdown in a paragraph of its own, as the answer of a section."""
     markup = f'<p class="lead">{as_html_text(text)}</p>'

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,9 +21,10 @@ from analysis.findings import study as findings_study
 from analysis.findings.claims import claims, judge
 from analysis.findings.reading import TITLES
 from analysis.findings.study import Study
-from analysis.findings.verdicts import AGREES, DISAGREES, UNDECIDED, UNTESTABLE
+from analysis.findings.verdicts import AGREES, DISAGREES, UNDECIDED, UNTESTABLE, Claim
 from analysis.pages.attachments import attached
 from analysis.text.noise_labels import NOISY
+from mtd.metrics import registry
 from mtd.training import sweep
 from mtd.utils.errors import BadInput
 from tests.analysis.findings.conftest import manifest, results
@@ -134,6 +136,19 @@ def test_sentences_of_the_overview(study):
     assert f"{missing} need a run that is missing" in why
     lines = notebook.count_by_finding({"claims": rows}).data["text/plain"].splitlines()
     assert [line.split()[-4:] for line in lines if "Table 1" in line] == [["2", "2", "0", "0"]]
+
+
+def test_directions_of_claims_and_tables_are_those_of_the_registry(monkeypatch):
+    def of_lpips() -> Claim:
+        return next(c for c in claims() if c.quantity.startswith("LPIPS under camera pipeline"))
+
+    before = of_lpips()
+    assert before.quantity.endswith("baseline − masked") and before.paper > 0
+    assert notebook.directions() == "; lower is better for LPIPS"
+    known = registry.metrics()
+    monkeypatch.setitem(known, "lpips", replace(known["lpips"], higher_is_better=True))
+    assert of_lpips().quantity.endswith("masked − baseline")
+    assert of_lpips().paper == -before.paper and notebook.directions() == ""
 
 
 def test_the_main_claims_are_claims(study):

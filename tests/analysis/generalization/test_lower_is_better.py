@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from analysis.commands import printed
 from analysis.commands.registry import analysis
@@ -115,6 +116,35 @@ def test_its_tables_and_figures_say_the_direction(result):
     assert names == order and ranks["psnr"].equals(ranks["lpips"])
     levels = figures.curves(result.noises, "lpips")
     assert levels is not None and levels.axes[0].get_ylabel() == "LPIPS, lower is better"
+
+
+def test_a_page_shows_every_metric_for_the_same_models(result):
+    scores = result.scores.copy()
+    place = (scores.metric == "lpips") & (scores.model == "a")
+    scores.loc[place, "out_of_distribution"] = 0.123  # so that another model is the best by LPIPS
+    assert summary.best_first(scores, "lpips") == ["a", "b"]
+    files = {f"{name}.csv": frame for name, frame in result.frames.items()}
+    files["generalization.csv"] = scores
+    about = {**MANIFEST, "crop": 8, "images": "bundled", "recorded": {}}
+    about["not_run"] = {"toy": "not run: missing"}
+    other = GeneralizationResult(analysis("generalization"), files, about)
+    page = BeautifulSoup(notebook.by_other_metrics(other, "psnr").data["text/html"], "html.parser")
+    table = page.table
+    assert table is not None and table.caption is not None
+    assert table.caption.get_text() == (
+        "Mean over unseen noise; lower is better for LPIPS; toy not run: missing"
+    )
+    rows = {row.td.get_text(): [cell.get_text() for cell in row("td")] for row in table("tr")[1:]}
+    assert list(rows) == ["b", "a", f"{REFERENCE} (reference)", "noisy input"]
+    assert rows["a"][1] == "0.1230" and rows["a"][-1] == "–"
+    folds = [summary_.get_text() for summary_ in page.select("details > summary")]
+    assert folds == ["Quality over noise level by LPIPS", "Means under each noise by LPIPS"]
+    assert page.select_one("details figure img")["alt"].startswith("Mean LPIPS (lower is better)")
+    pair = BeautifulSoup(notebook.pairs(other, "psnr").data["text/html"], "html.parser")
+    captions = [caption.get_text() for caption in pair.select("caption")]
+    assert captions[0].startswith("a - b, PSNR (dB); better")
+    assert captions[1].startswith("a - b, LPIPS, lower is better; better")
+    assert pair.select_one("details > summary").get_text() == "The same by LPIPS"
 
 
 def test_a_report_by_it_names_the_same_model(result):
