@@ -30,9 +30,6 @@ NO_SUITE = "none"
 OF_PROTOCOL = ("psnr", "ssim")
 """Metrics that leave out a border and take a luma where the protocol says so."""
 
-WHOLE = {"border": "0", "metric_domain": "rgb"}
-"""What holds for all others."""
-
 DOMAINS = {"y": "luma"}
 """What a manifest's `channel` is called in a protocol, where it is not called the same."""
 
@@ -166,8 +163,8 @@ class Measured:
     def scored(self, metric: str) -> dict[str, str]:
         """The entries of `protocol` that say how outputs are scored, as they hold for a metric.
 
-        Metrics other than PSNR and SSIM are of the whole RGB image, and some take it unrounded; see
-        `analysis.engine.image_quality`.
+        Metrics other than PSNR and SSIM are of the whole image in RGB, or of grayscale as three
+        equal channels, and some take it unrounded; see `analysis.engine.image_quality`.
         """
         names = ("border", "metric_domain", "round_output")
         own = {name: value for name, value in self.protocol().items() if name in names}
@@ -175,12 +172,13 @@ class Measured:
             return own
         if not (metric in OWN or facts(metric).quantizes):
             del own["round_output"]
-        return own | WHOLE
+        whole = own | {"border": "0"}
+        return whole if self.manifest["channel"] == "gray" else whole | {"metric_domain": "rgb"}
 
     def whole(self) -> list[str]:
-        """The metrics that are of the whole RGB image though the protocol says otherwise."""
-        differ = self.scored("psnr").items() >= WHOLE.items()
-        return [] if differ else [name for name in self.metrics if name not in OF_PROTOCOL]
+        """The metrics for which the border or the luma of the protocol do not hold."""
+        stated = self.scored("psnr").items()
+        return [name for name in self.metrics if not self.scored(name).items() <= stated]
 
     def protocol(self) -> dict[str, str]:
         """The small print by name: how noisy images are made, and how outputs are scored."""

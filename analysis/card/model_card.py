@@ -56,7 +56,7 @@ def of_whole_images(measured: Measured) -> list[str]:
     if not labels:
         return []
     names = code("border"), code("metric_domain")
-    return [f"Of the whole RGB image, whatever {listed(names)} say: {', '.join(labels)}."]
+    return [f"Of the whole image in color, whatever {listed(names)} say: {', '.join(labels)}."]
 
 
 def front_matter(about: About) -> str:

@@ -20,7 +20,7 @@ from analysis.generalization.metrics import facts
 from analysis.generalization.summary import measured as images_in_words
 from analysis.stats.jackknife import ENOUGH, LEVEL
 from mtd.data.test_sets import RECIPES
-from mtd.metrics.lpips import BACKBONE
+from mtd.metrics.lpips import NAMES
 from mtd.metrics.registry import Metric
 
 FORM = "mtd-card/1"
@@ -30,7 +30,7 @@ LIBRARY = "masked-training-denoisers"
 
 UNKNOWN = "unknown"
 
-LPIPS = {"lpips": "rgb", "lpips_bgr": "bgr"}
+LPIPS = {name: channels for channels, name in NAMES.items()}
 """The order of an image's channels by the name of LPIPS."""
 
 BOUNDS: dict[str, tuple[float | str, float | str]] = {
@@ -218,7 +218,7 @@ def metric_config(measured: Measured, score: Score, metric: Metric) -> dict[str,
         "metric_kind": score.metric,
         **({"metric_unit": metric.unit} if metric.unit else {}),
         "metric_parameters": measured.scored(score.metric)
-        | of_lpips(score.metric)
+        | of_lpips(measured, score.metric)
         | of_package(measured, score.metric),
         "lower_is_better": score.lower_is_better,
         "score_type": "continuous",
@@ -227,14 +227,15 @@ def metric_config(measured: Measured, score: Score, metric: Metric) -> dict[str,
     }
 
 
-def of_lpips(metric: str) -> dict[str, Any]:
+def of_lpips(measured: Measured, metric: str) -> dict[str, Any]:
     """What decides the values of LPIPS beside the image; empty for other metrics."""
     if metric not in LPIPS:
         return {}
+    digest = measured.manifest.get("lpips")
     return {
         "version": "0.1",
         "network": "AlexNet",
-        "backbone": BACKBONE,
+        **({"backbone_sha256": str(digest)} if digest else {}),
         "channel_order": LPIPS[metric],
     }
 

@@ -463,7 +463,7 @@ def test_a_border_and_luma_are_not_said_of_lpips(run: Path, tmp_path: Path) -> N
         "round_output": "true",
         "version": "0.1",
         "network": "AlexNet",
-        "backbone": "alexnet-owt-7be5be79.pth",
+        "backbone_sha256": "ab",
         "channel_order": "rgb",
     }
     assert lpips["lower_is_better"] is True and lpips["min_score"] == 0
@@ -472,7 +472,7 @@ def test_a_border_and_luma_are_not_said_of_lpips(run: Path, tmp_path: Path) -> N
     details = record(card)["source_metadata"]["additional_details"]
     assert details["protocol.border"] == "1" and details["protocol.metric_domain"] == "luma"
     body = (card / "README.md").read_text()
-    assert "Of the whole RGB image, whatever `border` and `metric_domain` say: LPIPS." in body
+    assert "Of the whole image in color, whatever `border` and `metric_domain` say: LPIPS." in body
     assert "LPIPS, lower is better" in body
     notes = {
         e["dataset"]["task_id"]: e["notes"]
@@ -484,4 +484,4 @@ def test_a_border_and_luma_are_not_said_of_lpips(run: Path, tmp_path: Path) -> N
 
 
 def test_without_border_and_luma_nothing_is_said_of_whole_images(card: Path) -> None:
-    assert "whole RGB image" not in (card / "README.md").read_text()
+    assert "whole image in color" not in (card / "README.md").read_text()

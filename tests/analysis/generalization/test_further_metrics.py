@@ -192,6 +192,11 @@ def test_earlier_runs_say_the_same():
     ]
     earlier = {"not_run": {"lpips": "not run: left out (--no-lpips)"}}
     assert told(earlier) == ["LPIPS not run: left out by --no-lpips"]
+    reverse = {"lpips": None, "lpips_requested": True}
+    reverse["not_run"] = {"lpips_bgr": benchmark_metrics.NO_BACKBONE}
+    assert [line.partition(",")[0] for line in told(reverse)] == [
+        "LPIPS (BGR) not run: backbone missing"
+    ]
     assert told({"lpips": "ab", "lpips_requested": True}) == [] and told({}) == []
 
 
