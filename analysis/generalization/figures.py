@@ -138,18 +138,21 @@ def draw_levels(
             thin_lines(axes, trainings, model, "level", "mean", look["color"])
     marks = summary.trained_marks(rows)
     first = rows.level.max() if level_falls(kind) else rows.level.min()
+    higher = facts(str(rows.metric.iloc[0])).higher_is_better
+    height, side = (0.02, "bottom") if higher else (0.98, "top")  # where curves do not begin
     for level, noise in dict(zip(rows.level, rows.noise, strict=True)).items():
         if not marks[noise]:
             continue
         axes.axvline(level, color="0.7", lw=1, ls=":", zorder=0)
         axes.annotate(
             wrapped(marks[noise][1:-1], 40, 1),
-            (level, 0.02),
+            (level, height),
             xycoords=("data", "axes fraction"),
             fontsize=7,
             color="0.4",
             rotation=90,
             ha="left" if level == first else "right",  # inside of the axes
+            va=side,
         )
     ticks = sorted(rows.level.unique())
     axes.set_xticks(ticks, level_labels(ticks, letters_across(axes)), fontsize=8)

@@ -114,8 +114,11 @@ def test_its_tables_and_figures_say_the_direction(result):
     names = [text.get_text() for text in map_.axes[0].get_yticklabels()]
     ranks = {m: result.noises[result.noises.metric == m].mean_rank for m in ("psnr", "lpips")}
     assert names == order and ranks["psnr"].equals(ranks["lpips"])
-    levels = figures.curves(result.noises, "lpips")
-    assert levels is not None and levels.axes[0].get_ylabel() == "LPIPS, lower is better"
+    levels = [figures.curves(result.noises, metric) for metric in ("psnr", "lpips")]
+    assert levels[0] is not None and levels[1] is not None
+    assert levels[1].axes[0].get_ylabel() == "LPIPS, lower is better"
+    marks = [next(t for t in f.axes[0].texts if "trained" in t.get_text()) for f in levels]
+    assert [mark.get_verticalalignment() for mark in marks] == ["bottom", "top"]
 
 
 def test_a_page_shows_every_metric_for_the_same_models(result):
