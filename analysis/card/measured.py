@@ -16,6 +16,7 @@ from analysis.commands.run_lookup import open_run
 from analysis.commands.run_manifest import MANIFEST, read_log, read_manifest
 from analysis.generalization.conditions import CROP, contestants, references_in
 from analysis.generalization.metrics import OWN, facts
+from analysis.generalization.summary import OF_PROTOCOL
 from analysis.stats.trainings import LEAST
 from analysis.text.intervals import BUNDLED
 from analysis.text.noise_labels import NOISY
@@ -26,9 +27,6 @@ BENCHMARK = "generalization"
 
 NO_SUITE = "none"
 """Name of the suite of a run whose noises were given one by one."""
-
-OF_PROTOCOL = ("psnr", "ssim")
-"""Metrics that leave out a border and take a luma where the protocol says so."""
 
 DOMAINS = {"y": "luma"}
 """What a manifest's `channel` is called in a protocol, where it is not called the same."""

@@ -56,7 +56,8 @@ def of_whole_images(measured: Measured) -> list[str]:
     if not labels:
         return []
     names = code("border"), code("metric_domain")
-    return [f"Of the whole image in color, whatever {listed(names)} say: {', '.join(labels)}."]
+    verb = "is" if len(labels) == 1 else "are"
+    return [f"{listed(labels)} {verb} of the whole image in color, whatever {listed(names)} say."]
 
 
 def front_matter(about: About) -> str:

@@ -251,12 +251,21 @@ def heading(results: pd.DataFrame, manifest: Manifest) -> str:
     differs, missing = manifest.get("deviations"), manifest.get("testsets_missing")
     return (
         f"{suite}{measured(results, manifest)}\n"
-        f"protocol {manifest['protocol']}: {border}{channel}, "
+        f"protocol {manifest['protocol']}: {border}{channel}{of_whole(results, manifest)}, "
         f"{stored(manifest)}; "
         f"in distribution: {training_noises.in_words(manifest['in_distribution'])}"
         + (f"\ntest sets that are not here: {', '.join(missing)}" if missing else "")
         + (f"\nthis run deviates from its suite: {'; '.join(differs)}" if differs else "")
     )
+
+
+def of_whole(results: pd.DataFrame, manifest: Manifest) -> str:
+    """In parentheses, for which metrics the border or the luma of the protocol do not hold."""
+    if not manifest["border"] and manifest["channel"] != "y":
+        return ""
+    labels = [facts(name).label for name in results.metric.unique() if name not in OF_PROTOCOL]
+    color = "whole" if manifest["channel"] == "gray" else "whole, RGB"
+    return f" ({', '.join(labels)}: {color})" if labels else ""
 
 
 def named(manifest: Manifest) -> str:
@@ -309,6 +318,9 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
         rows[-1] += [number(row["mean"], about.digits)] if with_mean else []
     return f"{label(metric)}\n{grid(rows)}"
 
+
+OF_PROTOCOL = ("psnr", "ssim")
+"""Metrics that leave out a border and take a luma where the protocol says so."""
 
 SPLIT = ("in distribution", "out of distribution")
 """Headings of the means over noises that models were, and were not, trained on."""

@@ -472,7 +472,9 @@ def test_a_border_and_luma_are_not_said_of_lpips(run: Path, tmp_path: Path) -> N
     details = record(card)["source_metadata"]["additional_details"]
     assert details["protocol.border"] == "1" and details["protocol.metric_domain"] == "luma"
     body = (card / "README.md").read_text()
-    assert "Of the whole image in color, whatever `border` and `metric_domain` say: LPIPS." in body
+    assert (
+        "LPIPS is of the whole image in color, whatever `border` and `metric_domain` say." in body
+    )
     assert "LPIPS, lower is better" in body
     notes = {
         e["dataset"]["task_id"]: e["notes"]

@@ -170,6 +170,21 @@ def test_a_report_by_it_names_the_same_model(result):
     assert gains.figure.axes[0].get_xlabel() == "LPIPS of the noisy input − that of the model"
 
 
+@pytest.mark.parametrize(
+    ("border", "channel", "said"),
+    [
+        (0, "rgb", "own: RGB, 8"),
+        (2, "rgb", "own: 2 pixels left out at every side, RGB (LPIPS: whole, RGB), 8"),
+        (0, "y", "own: luma (LPIPS: whole, RGB), 8"),
+        (1, "gray", "own: 1 pixel left out at every side, grayscale (LPIPS: whole), 8"),
+    ],
+)
+def test_a_border_and_luma_are_said_of_psnr_and_ssim_alone(result, border, channel, said):
+    about = {**MANIFEST, "crop": 8, "images": "bundled", "recorded": {}, "suite": None}
+    about |= {"protocol": "own", "border": border, "channel": channel, "quantize": True}
+    assert f"protocol {said}" in summary.heading(result.results, about)
+
+
 def test_the_figure_to_look_at_first_is_that_of_psnr(tmp_path):
     for name in ("levels_lpips.png", "levels_psnr.png", "levels_ssim.png", "noises.csv"):
         (tmp_path / name).touch()
