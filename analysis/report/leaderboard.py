@@ -218,9 +218,9 @@ def further_headings(path: Path, frame: pd.DataFrame) -> dict[str, str]:
 
 
 def further_directions(path: Path) -> list[str]:
-    """Of which metrics beside PSNR less is better; empty for none."""
-    known = [METRICS[name] for name in further(path) if name in METRICS]
-    lower = [metric.label for metric in known if not metric.higher_is_better]
+    """Of which metrics beside PSNR, of those that were run, less is better; empty for none."""
+    found = [METRICS[name] for name in further(path) if name not in not_run(path)]
+    lower = [metric.label for metric in found if not metric.higher_is_better]
     return [f"lower is better for {', '.join(lower)}"] if lower else []
 
 

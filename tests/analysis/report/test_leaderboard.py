@@ -105,6 +105,7 @@ def test_without_its_backbone_lpips_keeps_an_empty_column_with_the_reason(
     assert heads(table)[-2:] == ["SSIM", "LPIPS"] and column(table, "LPIPS") == ["–", "–"]
     assert table.caption is not None
     assert f"LPIPS not run: backbone missing, {SEE}" in table.caption.get_text()
+    assert "lower is better" not in table.caption.get_text()
     assert leaderboard.scores(folder)["LPIPS, unseen"].isna().all()
     monkeypatch.setattr(printed, "headline", lambda folder: "Verdict.")
     printed.show(folder, [], quiet=True)
