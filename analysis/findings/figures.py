@@ -7,6 +7,7 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.generalization import summary
 from analysis.generalization.conditions import references_in
 from analysis.plotting import model_styles
 from analysis.plotting.figure_style import new_figure, noise_look
@@ -64,7 +65,7 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
         axes.plot([], [], "x", color="0.4", ms=5, mew=1, label="trainings of other seeds")
     axes.set_xticks(rows.ratio, [f"{r}%" if r >= 0 else "no\nmasks" for r in rows.ratio])
     axes.set_xlabel("ratio of the input mask, middle of its range")
-    axes.set_ylabel("PSNR (dB), higher is better")
+    axes.set_ylabel(summary.label("psnr"))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", frameon=False, ncols=2, fontsize=8)
     return figure
@@ -118,7 +119,7 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
     for axes in panels.flat[len(kinds) :]:
         axes.remove()
     for axes in panels[:, 0]:
-        axes.set_ylabel("PSNR (dB), higher is better")
+        axes.set_ylabel(summary.label("psnr"))
     for axes, kind in zip(panels.flat, kinds, strict=False):
         for model, part in rows[rows.kind == kind].groupby("model", sort=False):
             part = part.sort_values("level")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mtd.metrics import METRICS
+
 DOI = "https://doi.org/"
 ARXIV = "https://arxiv.org/abs/"
 
@@ -71,7 +73,8 @@ TERMS: dict[str, tuple[str, str]] = {
         "",
     ),
     "LPIPS": (
-        "A distance of two images in the features of a classification network; lower is better.",
+        "A distance of two images in the features of a classification network; "
+        f"{METRICS['lpips'].direction}.",
         f"{ARXIV}1801.03924",
     ),
     "own fixed filter": (
@@ -90,7 +93,8 @@ TERMS: dict[str, tuple[str, str]] = {
         "",
     ),
     "PSNR": (
-        "Peak signal-to-noise ratio in dB, 10 log₁₀(255²/MSE) of 8-bit images; higher is better.",
+        "Peak signal-to-noise ratio in dB, 10 log₁₀(255²/MSE) of 8-bit images; "
+        f"{METRICS['psnr'].direction}.",
         f"{DOI}10.1109/TIP.2003.819861",
     ),
     "PSNR drop": (
@@ -116,7 +120,8 @@ TERMS: dict[str, tuple[str, str]] = {
         f"{ARXIV}2205.07019",
     ),
     "SSIM": (
-        "Structural similarity of two images, 1 if they are the same; higher is better.",
+        "Structural similarity of two images, 1 if they are the same; "
+        f"{METRICS['ssim'].direction}.",
         f"{DOI}10.1109/TIP.2003.819861",
     ),
     "trained, or in distribution": (
