@@ -27,7 +27,7 @@ from tests.helpers.paths import ROOT
 
 EXAMPLE = ROOT / "reports" / "example"
 FINDINGS = EXAMPLE.with_name("findings")
-REMAKE = "rm -r reports/example && python -m analysis.report baseline.pth masked.pth --no-lpips "
+REMAKE = "rm -r reports/example && python -m analysis.report baseline.pth masked.pth "
 REMAKE += "--output-dir reports/example --format html"
 REDRAW = "python -m analysis.findings reports/findings"
 
@@ -80,8 +80,10 @@ def test_the_page_shows_the_numbers_of_its_tables():
     frame = pd.read_csv(EXAMPLE / "generalization" / "generalization.csv")
     psnr = frame[frame.metric == "psnr"].set_index("model")
     text = (EXAMPLE / "report.html").read_text()
+    lpips = frame[frame.metric == "lpips"].set_index("model")
     for model in ("baseline", "masked"):
         assert f">{psnr.out_of_distribution[model]:.2f}</td>" in text
+        assert f">{lpips.out_of_distribution[model]:.3f}</td>" in text
 
 
 def test_the_findings_are_judged_by_todays_claims():
