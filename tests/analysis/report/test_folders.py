@@ -14,7 +14,7 @@ from analysis.report.command import parse, run_arguments
 from analysis.report.settings import ReportOptions
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from mtd.metrics import lpips
+from mtd.metrics import lpips_backbone
 from mtd.utils.errors import BadInput
 from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.thread_ranks import in_threads
@@ -161,9 +161,9 @@ def test_lpips_is_fetched_for_the_benchmark_alone(pair, monkeypatch):
 
     def fetch():
         fetched.append(1)
-        raise lpips.NoBackbone("no connection")
+        raise lpips_backbone.NoBackbone("no connection")
 
-    monkeypatch.setattr(lpips, "fetch", fetch)
+    monkeypatch.setattr(lpips_backbone, "fetch", fetch)
     for sections, times in (("srga", 0), ("generalization,srga", 1)):
         given = [option for option in SMALL if option != "--no-lpips"]
         request = parse(["plain.pth", *given, "--sections", sections, "--output-dir", "out"])
