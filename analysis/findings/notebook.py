@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +172,10 @@ def rank_correlation(frames: Frames, name: str = "table3a") -> Displayed:
     return notebook_output.say([reading.rank_correlation(frames, name)])
 
 
-def directions() -> str:
-    """After a semicolon, of which of `SCORES` less is better."""
-    lower = [facts(name) for name, _, _ in SCORES if not facts(name).higher_is_better]
+def directions(shown: Iterable[str]) -> str:
+    """After a semicolon, of which of the metrics shown less is better."""
+    names = [name for name, _, _ in SCORES if name in set(shown)]
+    lower = [facts(name) for name in names if not facts(name).higher_is_better]
     return "".join(f"; {about.direction} for {about.label}" for about in lower)
 
 
@@ -202,9 +203,8 @@ def methods(frames: Frames, name: str, table: str, noise: str, spp: int = 0) -> 
                 line[title] = mean_with_interval(rows[0], places) if rows else "–"
             lines.append(line)
     csv = f"{table}.csv" if frame is not None else ""
-    return notebook_output.table(
-        pd.DataFrame(lines), caption=f"Under {noise_words(noise)}{directions()}", csv=csv
-    )
+    caption = f"Under {noise_words(noise)}{directions(map(str, paper))}"
+    return notebook_output.table(pd.DataFrame(lines), caption=caption, csv=csv)
 
 
 def scores(frames: Frames, name: str, caption: str, kind: str = "") -> Displayed:
@@ -221,6 +221,7 @@ def scores(frames: Frames, name: str, caption: str, kind: str = "") -> Displayed
             if (noise, model, metric) in rows:
                 line[title] = mean_with_interval(rows[noise, model, metric], places)
         lines.append(line)
+    caption += directions(frame.metric)
     return notebook_output.table(pd.DataFrame(lines), caption=caption, csv=f"{name}.csv")
 
 

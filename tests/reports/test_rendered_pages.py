@@ -143,6 +143,11 @@ def test_what_the_readme_of_the_findings_says_of_lpips():
         for n in (64, 128)
     ]
     assert f"by {rendered[0]:.3f} with 64 samples per pixel and {rendered[1]:.3f} with 128" in text
+    bgr = pd.read_csv(ROOT / "docs/numbers/lpips_bgr.csv").set_index("noise")
+    value, low, high = bgr.loc["isp", ["difference", "low", "high"]]
+    more, most = (-bgr.difference[f"monte_carlo:{n}"] for n in (64, 128))
+    said = f"values are {value:.3f} [{low:.3f}, {high:.3f}], {more:.3f} and {most:.3f}"
+    assert said in text
     hidden = [
         interval(difference(f"completion_{share}", "gaussian:0", "masked", "nearest"))
         for share in (80, 90)

@@ -113,6 +113,14 @@ def test_everything_is_computed_again_from_the_scores_that_a_page_keeps(study, t
     assert (here.value.notna().sum()) > 20
 
 
+def test_tables_say_of_which_metric_less_is_better():
+    row = {"noise": "isp", "kind": "isp", "model": "masked", "mean": 0.5, "low": 0.4, "high": 0.6}
+    for metrics, said in ((("psnr", "ssim"), False), (("psnr", "lpips"), True)):
+        frame = pd.DataFrame([row | {"metric": metric} for metric in metrics])
+        shown = notebook.scores({"levels": frame}, "levels", "Hidden").data["text/html"]
+        assert ("Hidden; lower is better for LPIPS" in shown) is said
+
+
 def test_the_backbone_of_lpips_is_kept_where_it_was_used():
     run = {"analysis": "generalization", "crops": [], "lpips_channels": "bgr"}
     about = kept.summary(run | {"lpips": "a71f"})
@@ -144,11 +152,11 @@ def test_directions_of_claims_and_tables_are_those_of_the_registry(monkeypatch):
 
     before = of_lpips()
     assert before.quantity.endswith("baseline − masked") and before.paper > 0
-    assert notebook.directions() == "; lower is better for LPIPS"
+    assert notebook.directions(["psnr", "lpips"]) == "; lower is better for LPIPS"
     known = registry.metrics()
     monkeypatch.setitem(known, "lpips", replace(known["lpips"], higher_is_better=True))
     assert of_lpips().quantity.endswith("masked − baseline")
-    assert of_lpips().paper == -before.paper and notebook.directions() == ""
+    assert of_lpips().paper == -before.paper and notebook.directions(["lpips"]) == ""
 
 
 def test_the_main_claims_are_claims(study):
