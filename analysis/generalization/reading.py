@@ -330,7 +330,8 @@ def deficits(rows: pd.DataFrame, metric: str) -> list[str]:
 
 
 def others(frames: Frames, metric: str) -> list[str]:
-    """Whether the other metrics agree on which model is best under unseen noise."""
+    """Whether the other metrics agree on which model is best under unseen noise, and by which of
+    them models are worse than a classical reference."""
     first, text = scores_of_models(frames, metric), []
     for other in frames["generalization"].metric.unique():
         rows = scores_of_models(frames, other)
@@ -339,12 +340,14 @@ def others(frames: Frames, metric: str) -> list[str]:
             continue
         best, second, label = known.iloc[0], known.iloc[1], directed(other)
         agrees = "too" if best.model == first.model.iloc[0] else "instead"
-        text.append(
+        lead = (
             f"By {label}, {code(best.model)} has the best mean {agrees}: "
             f"{score(best, 'out_of_distribution', other)}, next {code(second.model)}, "
-            f"{score(second, 'out_of_distribution', other)}. "
-            + verdict(over_unseen(frames, other, best.model, second.model), best, second, other)
+            f"{score(second, 'out_of_distribution', other)}."
         )
+        test = over_unseen(frames, other, best.model, second.model)
+        judged = verdict(test, best, second, other)
+        text.append(" ".join([lead, judged, *beyond.main(frames, other)]))
     return text
 
 

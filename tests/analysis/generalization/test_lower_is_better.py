@@ -87,6 +87,19 @@ def test_its_sentences_say_the_direction(result):
     assert "Mean LPIPS (lower is better) over noise" in reading.alt_levels(result.frames, "lpips")
 
 
+def test_a_reference_that_is_better_by_another_metric_alone_is_named():
+    results = both_metrics()
+    blurred = (results.model == REFERENCE) & (results.metric == "lpips")
+    results.loc[blurred, "value"] -= 0.5
+    made = tables.of_scores(results, MANIFEST["in_distribution"])
+    frames = {**made, "results": results}
+    assert beyond.main(frames, "psnr") == []
+    (text,) = reading.others(frames, "psnr")
+    assert re.search(
+        rf"By LPIPS .*worse than a Gaussian blur \(`{REFERENCE}`\): `\w` by 0\.4", text
+    )
+
+
 def test_a_difference_against_the_order_of_means_is_higher(result):
     scores = summary.scores_of_models(result.frames, "lpips")
     test = pairwise_tests.PairedDifference(-0.02, -0.03, -0.01, 0.01, 24, 0.001, 1)
