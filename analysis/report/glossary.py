@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from mtd.metrics import METRICS
+from mtd.metrics.registry import BUILT_IN
 
 DOI = "https://doi.org/"
 ARXIV = "https://arxiv.org/abs/"
+
+BETTER = {metric.name: metric.direction for metric in BUILT_IN}
+"""Which way is better, by metric; without those of other packages, which are loaded later."""
 
 TERMS: dict[str, tuple[str, str]] = {
     "95% interval": (
@@ -73,8 +76,7 @@ TERMS: dict[str, tuple[str, str]] = {
         "",
     ),
     "LPIPS": (
-        "A distance of two images in the features of a classification network; "
-        f"{METRICS['lpips'].direction}.",
+        f"A distance of two images in the features of a classification network; {BETTER['lpips']}.",
         f"{ARXIV}1801.03924",
     ),
     "own fixed filter": (
@@ -93,8 +95,7 @@ TERMS: dict[str, tuple[str, str]] = {
         "",
     ),
     "PSNR": (
-        "Peak signal-to-noise ratio in dB, 10 log₁₀(255²/MSE) of 8-bit images; "
-        f"{METRICS['psnr'].direction}.",
+        f"Peak signal-to-noise ratio in dB, 10 log₁₀(255²/MSE) of 8-bit images; {BETTER['psnr']}.",
         f"{DOI}10.1109/TIP.2003.819861",
     ),
     "PSNR drop": (
@@ -120,8 +121,7 @@ TERMS: dict[str, tuple[str, str]] = {
         f"{ARXIV}2205.07019",
     ),
     "SSIM": (
-        "Structural similarity of two images, 1 if they are the same; "
-        f"{METRICS['ssim'].direction}.",
+        f"Structural similarity of two images, 1 if they are the same; {BETTER['ssim']}.",
         f"{DOI}10.1109/TIP.2003.819861",
     ),
     "trained, or in distribution": (
