@@ -127,6 +127,8 @@ def check_lpips(lpips: bool, weights: str | None, channels: str, metrics: Sequen
     }
     for flag in [flag for flag, value in given.items() if value and not lpips]:
         raise BadInput(f"{flag} and --no-lpips: give one of them")
+    if "lpips" in metrics and channels == "bgr":
+        raise BadInput("--metric lpips and --lpips-channels bgr: give one of them")
     if "lpips_bgr" in metrics and channels != "bgr":
         raise BadInput("--metric lpips_bgr: give --lpips-channels bgr instead")
 

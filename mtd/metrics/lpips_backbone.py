@@ -117,17 +117,20 @@ def read(path: str | Path) -> dict[str, Tensor]:
         BadInput: the file is missing, damaged, too large, or holds another network.
     """
     path = Path(path)
+    held: Any
     try:
         content = input_files.content(path, limits.CHECKPOINT)
+        if path.suffix.lower() == ".safetensors":
+            held, _ = tensors_only.read(content, path)
+        else:
+            held, _ = unpickling.unpickled(content, path)
     except AboveLimit:
         raise
     except BadInput as error:
-        raise BadInput(f"{error}; get {BACKBONE} from {URL}") from None
-    held: Any
-    if path.suffix.lower() == ".safetensors":
-        held, _ = tensors_only.read(content, path)
-    else:
-        held, _ = unpickling.unpickled(content, path)
+        raise BadInput(
+            f"{error}; expected the backbone of LPIPS: get {URL}, or name another file by "
+            "--lpips-weights"
+        ) from None
     if differs := difference(held):
         raise BadInput(
             f"{path}: not the backbone of LPIPS, torchvision's AlexNet: {differs}; get {URL}, or a "
@@ -178,7 +181,7 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _digest(tensor: Tensor) -> str:
-    values = tensor.detach().cpu().contiguous().numpy().astype("<f4", copy=False)
+    values = tensor.detach().cpu().resolve_neg().contiguous().numpy().astype("<f4", copy=False)
     return hashlib.sha256(values.tobytes()).hexdigest()
 
 
