@@ -73,10 +73,7 @@ def by_other_metrics(result: GeneralizationResult, metric: str) -> Displayed:
             for name in names
         ]
         means = [means_by_noise(result, name) for name in names]
-        parts += [
-            notebook_output.folded(f"Quality over noise level by {labels}", curves),
-            notebook_output.folded(f"Means under each noise by {labels}", means),
-        ]
+        parts.append(notebook_output.folded(f"{labels} under each noise", [*curves, *means]))
     return notebook_output.together(parts)
 
 
@@ -105,8 +102,7 @@ def other_scores(result: GeneralizationResult, metric: str) -> Displayed:
         *(f"{about.direction} for {about.label}" for about in lower),
         *metrics.lines(result.manifest),
     ]
-    csv = "generalization/generalization.csv"
-    return notebook_output.table(table, digits, "; ".join(caption), csv)
+    return notebook_output.table(table, digits, "; ".join(caption))
 
 
 def means_by_noise(result: GeneralizationResult, metric: str) -> Displayed:

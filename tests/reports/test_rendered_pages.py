@@ -83,7 +83,7 @@ def test_the_page_shows_the_numbers_of_its_tables():
     lpips = frame[frame.metric == "lpips"].set_index("model")
     for model in ("baseline", "masked"):
         assert f">{psnr.out_of_distribution[model]:.2f}</td>" in text
-        assert f">{lpips.out_of_distribution[model]:.3f}</td>" in text
+        assert f">{lpips.out_of_distribution[model]:.4f}</td>" in text
 
 
 def test_the_findings_are_judged_by_todays_claims():

@@ -154,7 +154,7 @@ def test_a_page_shows_every_metric_for_the_same_models(result):
     assert list(rows) == ["b", "a", f"{REFERENCE} (reference)", "noisy input"]
     assert rows["a"][1] == "0.1230" and rows["a"][-1] == "–"
     folds = [summary_.get_text() for summary_ in page.select("details > summary")]
-    assert folds == ["Quality over noise level by LPIPS", "Means under each noise by LPIPS"]
+    assert folds == ["LPIPS under each noise"]
     assert page.select_one("details figure img")["alt"].startswith("Mean LPIPS (lower is better)")
     pair = BeautifulSoup(notebook.pairs(other, "psnr").data["text/html"], "html.parser")
     captions = [caption.get_text() for caption in pair.select("caption")]
