@@ -52,6 +52,7 @@ def test_formats_and_other_tensors_beside_change_nothing(tensors, tmp_path):
     torch.save(tensors, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     more = tensors | {"classifier.1.bias": torch.zeros(2)}
     save_file(more, tmp_path / "a.safetensors")
+    save_file(more, tmp_path / "b.SAFETENSORS")
     torch.save(dict(reversed(more.items())), tmp_path / "more.pth")
     negated = {name: torch._neg_view(-value) for name, value in tensors.items()}
     torch.save(negated, tmp_path / "negated.pth")
