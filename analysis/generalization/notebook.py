@@ -54,7 +54,8 @@ def others(result: GeneralizationResult, metric: str) -> list[str]:
 
 
 def by_other_metrics(result: GeneralizationResult, metric: str) -> Displayed:
-    """Scores by all metrics but one; curves and means by noise are folded.
+    """Scores by all metrics but one; folded below them curves and means by noise, and of two models
+    their differences.
 
     A metric that was wanted and not run has an empty column.
     """
@@ -73,7 +74,13 @@ def by_other_metrics(result: GeneralizationResult, metric: str) -> Displayed:
             for name in names
         ]
         means = [means_by_noise(result, name) for name in names]
-        parts.append(notebook_output.folded(f"{labels} under each noise", [*curves, *means]))
+        paired = []
+        if len(summary.best_first(result.scores, metric)) == 2:
+            for name in names:
+                rows = result.tests[result.tests.metric == name]
+                paired += [differences(rows, name, summary.undecidable(rows, name))]
+        below = [*curves, *means, *paired]
+        parts.append(notebook_output.folded(f"{labels} under each noise", below))
     return notebook_output.together(parts)
 
 
@@ -115,7 +122,7 @@ def means_by_noise(result: GeneralizationResult, metric: str) -> Displayed:
 def pairs(result: GeneralizationResult, metric: str) -> Displayed:
     """Paired differences of two models under every noise, for the reader to choose from.
 
-    Of up to `FEW` models also by the other metrics.
+    Of up to `FEW` models also by the other metrics; of two these stand with their scores.
     """
     tests, order = result.tests, summary.best_first(result.scores, metric)
     if len(order) < 2:
@@ -123,7 +130,7 @@ def pairs(result: GeneralizationResult, metric: str) -> Displayed:
     pairs_of_models = list(combinations(order, 2))
     if len(order) > PAIRED:
         pairs_of_models = [(order[0], other) for other in order[1:]]
-    shown = [metric, *(others(result, metric) if len(order) <= FEW else [])]
+    shown = [metric, *(others(result, metric) if 2 < len(order) <= FEW else [])]
     of_metric = {name: tests[tests.metric == name] for name in shown}
     few = {name: summary.undecidable(part, name) for name, part in of_metric.items()}
     panels: dict[tuple[str, str], Displayed] = {}

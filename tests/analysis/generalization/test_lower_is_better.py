@@ -157,10 +157,26 @@ def test_a_page_shows_every_metric_for_the_same_models(result):
     assert folds == ["LPIPS under each noise"]
     assert page.select_one("details figure img")["alt"].startswith("Mean LPIPS (lower is better)")
     pair = BeautifulSoup(notebook.pairs(other, "psnr").data["text/html"], "html.parser")
-    captions = [caption.get_text() for caption in pair.select("caption")]
-    assert captions[0].startswith("a - b, PSNR (dB); better")
-    assert captions[1].startswith("a - b, LPIPS, lower is better; better")
-    assert pair.select_one("details > summary").get_text() == "The same by LPIPS"
+    (caption,) = pair.select("caption")
+    assert caption.get_text().startswith("a - b, PSNR (dB); better")
+    below = [caption.get_text() for caption in page.select("details caption")]
+    assert below[0].startswith("Mean LPIPS, lower is better, under each noise")
+    assert below[1].startswith("a - b, LPIPS, lower is better; better")
+
+
+def test_differences_of_three_models_by_other_metrics_are_below_those_of_each_pair():
+    results = both_metrics()
+    third = results[results.model == "a"].assign(model="c")
+    results = pd.concat([results, third.assign(value=third.value * 1.01)], ignore_index=True)
+    made = tables.of_scores(results, MANIFEST["in_distribution"])
+    files = {f"{name}.csv": frame for name, frame in {**made, "results": results}.items()}
+    result = GeneralizationResult(analysis("generalization"), files, MANIFEST)
+    page = BeautifulSoup(notebook.pairs(result, "psnr").data["text/html"], "html.parser")
+    assert len(page.select("section")) == 3
+    for pair in page.select("section"):
+        captions = [caption.get_text() for caption in pair.select("caption")]
+        assert ", PSNR (dB); better" in captions[0] and "LPIPS, lower is better" in captions[1]
+        assert [fold.get_text() for fold in pair.select("summary")] == ["The same by LPIPS"]
 
 
 def test_a_report_by_it_names_the_same_model(result):
