@@ -60,7 +60,7 @@ class LPIPS:
     Raises:
         BadInput: `weights` is not the AlexNet backbone.
         NoBackbone: it is not given, not here, and cannot be downloaded.
-        ValueError: another order.
+        ValueError: another order, or `largest` is no multiple of 16.
     """
 
     def __init__(
@@ -72,6 +72,8 @@ class LPIPS:
     ) -> None:
         if channels not in get_args(Channels):
             raise ValueError(f"channels {channels!r}: expected rgb or bgr")
+        if largest < STRIDES[-1] or largest % STRIDES[-1]:
+            raise ValueError(f"largest {largest}: expected a multiple of {STRIDES[-1]}")
         self.channels, self.largest = channels, largest
         backbone = lpips_backbone.read(weights if weights is not None else lpips_backbone.fetch())
         self.sha256 = lpips_backbone.digest_of(backbone)
@@ -165,13 +167,13 @@ class Part:
     """
 
     def __init__(self, start: int, stop: int, size: int) -> None:
-        self.start, self.stop, self.last = start, stop, stop == size
+        self.start, self.stop = start, stop
         self.seen = max(start - MARGIN, 0), min(stop + MARGIN, size)
 
     def positions(self, stride: int) -> slice:
         """The positions of a layer that lie in it, of those of its pixels and the margin."""
-        first, before = self.seen[0] // stride, self.start // stride
-        return slice(before - first, None if self.last else self.stop // stride - first)
+        first = self.seen[0] // stride
+        return slice(self.start // stride - first, self.stop // stride - first)
 
 
 def parts(size: int, largest: int) -> list[Part]:

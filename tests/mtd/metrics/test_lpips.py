@@ -120,6 +120,12 @@ def test_another_order_is_refused(backbone):
         LPIPS(backbone, channels="grb")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("largest", [-16, 0, 40])
+def test_parts_have_sides_that_are_multiples_of_the_stride(backbone, largest):
+    with pytest.raises(ValueError, match=f"largest {largest}: expected a multiple of 16"):
+        LPIPS(backbone, largest=largest)
+
+
 def test_values_are_those_of_the_formula_in_float64(backbone):
     output, clean = drawn()
     metric = LPIPS(backbone)
