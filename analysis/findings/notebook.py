@@ -174,8 +174,9 @@ def rank_correlation(frames: Frames, name: str = "table3a") -> Displayed:
 
 def directions(shown: Iterable[str]) -> str:
     """After a semicolon, of which of the metrics shown less is better."""
-    names = [name for name, _, _ in SCORES if name in set(shown)]
-    lower = [facts(name) for name in names if not facts(name).higher_is_better]
+    known = set(shown)
+    of = [facts(name) for name, _, _ in SCORES if name in known]
+    lower = [about for about in of if not about.higher_is_better]
     return "".join(f"; {about.direction} for {about.label}" for about in lower)
 
 

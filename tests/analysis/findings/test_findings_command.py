@@ -153,6 +153,9 @@ def test_directions_of_claims_and_tables_are_those_of_the_registry(monkeypatch):
     before = of_lpips()
     assert before.quantity.endswith("baseline − masked") and before.paper > 0
     assert notebook.directions(["psnr", "lpips"]) == "; lower is better for LPIPS"
+    for table, spp in (("table3b", 64), ("table3c", 0)):
+        shown = notebook.methods({}, table, "levels", "isp", spp).data["text/html"]
+        assert "Under camera pipeline; lower is better for LPIPS" in shown
     known = registry.metrics()
     monkeypatch.setitem(known, "lpips", replace(known["lpips"], higher_is_better=True))
     assert of_lpips().quantity.endswith("masked − baseline")
