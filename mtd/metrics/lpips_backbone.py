@@ -22,6 +22,7 @@ from mtd.utils.errors import BadInput
 from mtd.utils.home import home
 from mtd.utils.limits import AboveLimit
 from mtd.utils.messages import plural
+from mtd.utils.printable import shortened
 
 BACKBONE = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{BACKBONE}"
@@ -149,7 +150,9 @@ def difference(held: Any) -> str:
     missing = [name for name in DIGESTS if not isinstance(tensors.get(name), Tensor)]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        return f"it has no tensor {missing[0]}{more}"
+        names = ", ".join(str(name) for name, _ in zip(tensors, range(3), strict=False))
+        holds = f" but {shortened(names)}, …" if len(missing) == len(DIGESTS) and names else ""
+        return f"it has no tensor {missing[0]}{more}{holds}"
     for name in DIGESTS:
         found, expected = tuple(tensors[name].shape), shape(name)
         if found != expected:

@@ -72,7 +72,10 @@ def test_another_network_is_refused_with_what_differs(tensors, tmp_path):
         assert "get https" in str(refused.value) and "\n" not in str(refused.value)
         return str(refused.value)
 
-    assert "it has no tensor features.0.weight and 9 more;" in said({"conv.weight": torch.ones(2)})
+    assert "it has no tensor features.0.weight and 9 more but conv.weight, …;" in said(
+        {"conv.weight": torch.ones(2)}
+    )
+    assert "and 9 more but state_dict, …;" in said({"state_dict": tensors})
     assert "it has no tensor features.0.weight and 9 more;" in said([torch.ones(2)])
     without = {name: value for name, value in tensors.items() if name != "features.8.bias"}
     assert "it has no tensor features.8.bias;" in said(without)
