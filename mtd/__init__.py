@@ -35,7 +35,7 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 SUBMODULES = (
     *("data", "inference", "loading", "masking", "metrics", "networks", "noise", "rendering"),
-    *("training", "utils"),
+    *("tensor_files", "training", "utils"),
 )
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def test_a_run_that_was_gone_on_with_is_repeated_as_a_whole(tmp_path):
 def test_a_report_is_repeated():
     known = report.parser()
     known.parse_args(["--config", str(ROOT / "reports/example")])
-    expected = ["baseline.pth", "masked.pth", "--no-lpips", "--format=html", "--device=cpu"]
+    expected = ["baseline.pth", "masked.pth", "--format=html", "--device=cpu"]
     assert known.expanded == expected
 
 
